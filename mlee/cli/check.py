@@ -1,0 +1,72 @@
+"""`infer.py --check`: what this machine can measure, and what would mend the rest."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from mlee.cli.common import stdout
+from mlee.errors import SensorUnavailable
+from mlee.readings import Channel
+from mlee.sensors import SENSOR_NAMES, open_sensor
+from mlee.sensors.base import SensorOptions
+from mlee.sensors.machine import cpu_name, logical_cpus, memory_bytes
+from mlee.units import with_unit
+
+
+def check(options: SensorOptions) -> int:
+    """Print every sensor with its devices, or why it is missing; return the exit code 0."""
+    memory = memory_bytes(options.proc)
+    stdout.print(f"[bold]{escape(cpu_name(options.proc))}[/], {logical_cpus()} logical CPUs, {with_unit(memory, 'B')}\n")
+    states: dict[str, bool] = {}
+    for name in SENSOR_NAMES:
+        try:
+            sensor = open_sensor(name, options)
+        except SensorUnavailable as error:
+            states[name] = False
+            mark = "[dim]-[/]" if name == "external" else "[red]no [/]"
+            stdout.print(f"{mark} [bold]{name}[/]  {escape(error.message)}", soft_wrap=True, highlight=False)
+            if error.hint:
+                stdout.print(f"      [cyan]mend:[/] {escape(error.hint)}", soft_wrap=True, highlight=False)
+            continue
+        try:
+            states[name] = True
+            sensor.read(everything=True)
+            stdout.print(f"[green]yes[/] [bold]{name}[/]", highlight=False)
+            for channel in sensor.channels:
+                stdout.print(f"      {escape(_describe(channel, sensor.extra_columns))}", highlight=False, soft_wrap=True)
+            for note in sensor.notes:
+                stdout.print(f"      [yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+        finally:
+            sensor.close()
+    stdout.print(f"\n{_verdict(states)}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _describe(channel: Channel, extra_columns: tuple[str, ...]) -> str:
+    device = channel.device
+    parts = [f"{device.kind} {device.index}: {device.name}" + (f" ({device.uuid})" if device.uuid else "")]
+    if channel.counter:
+        period = f", updated every {with_unit(channel.counter_period_s, 's')} at most" if channel.counter_period_s else ""
+        step = f" in steps of {with_unit(channel.counter_resolution_j, 'J')}" if channel.counter_resolution_j else ""
+        parts.append(("energy model" if channel.method == "model" else "energy counter") + step + period)
+    if channel.gauge:
+        period = f" averaged over up to {with_unit(channel.gauge_period_s, 's')}" if channel.gauge_period_s else ""
+        parts.append(f"power{period}")
+    if extra_columns:
+        parts.append(", ".join(column.rpartition("_")[0].replace("_", " ") for column in extra_columns))
+    if channel.relative_uncertainty:
+        parts.append(f"uncertain by +/- {channel.relative_uncertainty:.0%}")
+    if not channel.added and (channel.counter or channel.gauge):
+        parts.append("recorded, not added")
+    return "; ".join(parts)
+
+
+def _verdict(states: dict[str, bool]) -> str:
+    gpu = "GPU energy is [green]measured[/]" if states["nvml"] else "GPU energy is [red]not measured[/]"
+    if states["rapl"]:
+        cpu = "CPU energy is [green]measured[/]"
+    elif states["cpu_model"]:
+        cpu = "CPU energy is only [yellow]estimated[/] from the load and marked so everywhere"
+    else:
+        cpu = "CPU energy is [red]not measured[/]"
+    return f"With --sensors auto: {gpu}; {cpu}."

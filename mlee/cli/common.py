@@ -1,0 +1,106 @@
+"""What all command lines share: how errors look, how tables look, and types of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from mlee.errors import MleeError
+
+INTERRUPTED = 130
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the layout of descriptions and shows defaults."""
+
+
+def run(main: Callable[[Sequence[str]], int]) -> int:
+    """Run a command: expected errors become `error:` and `hint:`, Ctrl-C a word, and a bug keeps its traceback."""
+    logging.getLogger("mlee").addHandler(logging.NullHandler())  # the run's log.txt gets messages, the terminal does not
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return main(sys.argv[1:])
+    except MleeError as error:
+        report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        stderr.print("[yellow]interrupted[/]: what was measured until now is in its folder")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has seen enough; let the interpreter close without a complaint.
+        sys.stdout = None
+        return 0
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End on SIGTERM as on Ctrl-C: threads stop and files close."""
+    raise KeyboardInterrupt
+
+
+def report(error: MleeError) -> None:
+    """Print an expected error and its mend."""
+    stderr.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    if error.hint:
+        stderr.print(f"[bold cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
+
+
+def positive_int(text: str) -> int:
+    """Read an argument: a whole number of 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
+    return value
+
+
+def natural_int(text: str) -> int:
+    """Read an argument: a whole number of 0 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Read an argument: a time of 0 s or more."""
+    value = _float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds of 0 or more, got '{text}'")
+    return value
+
+
+def interval(text: str) -> float:
+    """Read an argument: a sampling interval of more than 0 s."""
+    value = _float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(
+            f"must be more than 0 seconds, got '{text}' (to leave a sensor out, name the others with --sensors)"
+        )
+    return value
+
+
+def _float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def sensor_names(texts: Sequence[str]) -> tuple[str, ...]:
+    """Split sensors as the user lists them, with spaces or commas between."""
+    return tuple(name for text in texts for name in text.split(",") if name)

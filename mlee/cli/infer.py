@@ -1,0 +1,294 @@
+"""The command line of infer.py."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from mlee import __version__
+from mlee.backends import BACKEND_NAMES, inference_backend
+from mlee.backends.base import InferenceRequest
+from mlee.cli.check import check
+from mlee.cli.common import (
+    HelpFormatter,
+    interval,
+    natural_int,
+    positive_int,
+    report,
+    seconds,
+    sensor_names,
+    stderr,
+    stdout,
+)
+from mlee.cli.tables import Row, summary_row, summary_table
+from mlee.errors import ConfigError, MleeError
+from mlee.records import Warning
+from mlee.runner import Listener, MeasuringOptions, run_inference
+from mlee.sensors import SENSOR_NAMES
+from mlee.sensors.base import SensorOptions
+from mlee.sensors.cpu_model import parse_cpu_watts
+from mlee.units import significant, with_unit
+
+_DESCRIPTION = """\
+Measure time, accuracy and energy of image classifiers at inference.
+
+Each model runs over the data while background threads sample GPU power (NVML) and CPU energy (RAPL).
+The result is an experiment folder; `python merge_results.py` turns folders into compact JSON.
+"""
+_EXAMPLES = """\
+examples:
+  python infer.py --check                                          what can be measured here
+  python infer.py --infer-model EfficientNetLite0                  real weights, real photographs, no download
+  python infer.py --infer-model ResNet50 MobileNetV2 --data-path /data/imagenet --repeats 3
+  python infer.py --infer-model all --weights random --data-path synthetic:512 --accuracy published
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; nothing heavy is imported for --help."""
+    main = argparse.ArgumentParser(
+        prog="infer.py", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=HelpFormatter
+    )
+    main.add_argument("--version", action="version", version=f"mlee {__version__}")
+    main.add_argument("--check", action="store_true", help="explain what this machine can measure, and stop")
+    main.add_argument("--list-models", action="store_true", help="list the models of --backend, and stop")
+
+    what = main.add_argument_group("model and data")
+    what.add_argument(
+        "--infer-model",
+        nargs="+",
+        default=["EfficientNetLite0"],
+        metavar="NAME",
+        help="one or more models, or 'all'; each gets its own folder",
+    )
+    what.add_argument("--backend", default="pytorch", choices=BACKEND_NAMES, help="software that runs the model")
+    what.add_argument(
+        "--weights",
+        default="pretrained",
+        metavar="{pretrained,random,FILE}",
+        help="'pretrained' (downloaded once or installed), 'random', a file of weights, or the name of one "
+        "of several published weights, such as IMAGENET1K_V1",
+    )
+    what.add_argument(
+        "--data-path",
+        default="sample",
+        metavar="PATH",
+        help="folder with the ImageNet validation set, 'sample[:N]' (real photographs that are installed), or "
+        "'synthetic[:N]' (random images)",
+    )
+    what.add_argument("--n-batches", type=int, default=-1, metavar="N", help="batches to take; -1 takes all")
+    what.add_argument("--batch-size", type=positive_int, default=32, metavar="N", help="images in a batch, per GPU")
+    what.add_argument(
+        "--eval-preprocessing",
+        default="builtin",
+        metavar="NAME",
+        help="'builtin' takes the preprocessing that belongs to the weights, a model's name takes that model's",
+    )
+    what.add_argument("--image-size", type=positive_int, metavar="PX", help="input size, if not the one of the weights")
+    what.add_argument("--skip-corrupt", action="store_true", help="count and name unreadable images, and go on")
+    what.add_argument(
+        "--accuracy",
+        default="measured",
+        choices=("measured", "published"),
+        help="'published' records the accuracy that the publisher of the weights states, marked so",
+    )
+
+    how = main.add_argument_group("execution")
+    how.add_argument("--device", default="auto", help="auto (all GPUs, else CPU), cpu, cuda, or cuda:N")
+    how.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"), help="type of weights and images")
+    how.add_argument("--compile", action="store_true", help="compile the model first (outside the measurement)")
+    how.add_argument("--workers", type=natural_int, metavar="N", help="processes that load images; chosen if not given")
+    how.add_argument("--seed", type=int, default=-1, help="seed of random weights and images; -1 draws and records one")
+
+    measuring = main.add_argument_group("measuring")
+    measuring.add_argument(
+        "--sensors",
+        nargs="+",
+        default=["auto"],
+        metavar="NAME",
+        help=f"auto, or any of {', '.join(SENSOR_NAMES)}; one that is named must work",
+    )
+    measuring.add_argument("--gpu-monitor-interval", type=interval, default=0.2, metavar="S", help="GPU sampling interval")
+    measuring.add_argument("--cpu-monitor-interval", type=interval, default=0.2, metavar="S", help="CPU sampling interval")
+    measuring.add_argument("--repeats", type=positive_int, default=1, metavar="N", help="timed passes, one window each")
+    measuring.add_argument("--idle-seconds", type=seconds, default=5.0, metavar="S", help="idle power before; 0 is off")
+    measuring.add_argument("--warmup-batches", type=natural_int, default=3, metavar="N", help="batches before the timing")
+    measuring.add_argument("--cpu-watts", metavar="IDLE:MAX", help="the CPU's power for the CPU model, where you know it")
+
+    out = main.add_argument_group("output")
+    out.add_argument("--output-dir", type=Path, default=Path("experiments"), help="where experiment folders are made")
+    out.add_argument("--quiet", action="store_true", help="no progress, only errors and the folders' names")
+    return main
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run infer.py; return the exit code."""
+    args = parser().parse_args(arguments)
+    cpu_watts = parse_cpu_watts(args.cpu_watts) if args.cpu_watts else None
+    if args.check:
+        return check(SensorOptions(cpu_watts=cpu_watts))
+    if args.list_models:
+        print("\n".join(inference_backend(args.backend).model_names()))
+        return 0
+    if args.n_batches == 0 or args.n_batches < -1:
+        raise ConfigError(f"--n-batches must be 1 or more, or -1 for all, got {args.n_batches}.")
+    options = MeasuringOptions(
+        output_dir=args.output_dir,
+        sensors=sensor_names(args.sensors),
+        gpu_interval_s=args.gpu_monitor_interval,
+        cpu_interval_s=args.cpu_monitor_interval,
+        repeats=args.repeats,
+        idle_seconds=args.idle_seconds,
+        warmup_batches=args.warmup_batches,
+        accuracy=args.accuracy,
+        cpu_watts=cpu_watts,
+    )
+    models = _models(args.infer_model, args.backend)
+    rows: list[Row] = []
+    failed: list[str] = []
+    warnings: dict[str, list[Warning]] = {}
+    missing: dict[str, str] = {}
+    for model in models:
+        try:
+            with _Screen(model, quiet=args.quiet) as screen:
+                result, folder = run_inference(_request(args, model), args.backend, options, screen)
+        except MleeError as error:
+            if len(models) == 1:
+                raise
+            stderr.print(f"[bold red]{escape(model)} failed[/]", highlight=False)
+            report(error)
+            failed.append(model)
+            continue
+        rows.append(summary_row(result))
+        warnings[model] = list(result.warnings)
+        missing.update(result.not_measured)
+        if args.quiet:
+            print(folder)
+        else:
+            stdout.print(f"[green]done[/] {escape(model)}: {escape(str(folder))}", highlight=False, soft_wrap=True)
+    if not args.quiet:
+        _summarise(rows, warnings, missing)
+    if failed:
+        stderr.print(f"[bold red]{len(failed)} of {len(models)} models failed:[/] {escape(', '.join(failed))}")
+        return 1
+    return 0
+
+
+def _models(names: Sequence[str], backend: str) -> list[str]:
+    if "all" in names:
+        return list(inference_backend(backend).model_names())
+    for name in names:
+        if Path(name).is_dir():
+            raise ConfigError(
+                f"--infer-model {name} is a folder: only published models can be evaluated so far.",
+                "pass a model's name; see --list-models",
+            )
+    return list(dict.fromkeys(names))
+
+
+def _request(args: argparse.Namespace, model: str) -> InferenceRequest:
+    return InferenceRequest(
+        model=model,
+        data_path=args.data_path,
+        n_batches=None if args.n_batches == -1 else args.n_batches,
+        batch_size=args.batch_size,
+        eval_preprocessing=args.eval_preprocessing,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        compile=args.compile,
+        workers=args.workers,
+        image_size=args.image_size,
+        skip_corrupt=args.skip_corrupt,
+        seed=args.seed if args.seed != -1 else random.SystemRandom().randrange(2**31),
+    )
+
+
+def _summarise(rows: Sequence[Row], warnings: dict[str, list[Warning]], missing: dict[str, str]) -> None:
+    if rows:
+        stdout.print()
+        stdout.print(summary_table("Inference", rows, stdout.width))
+    for sensor, reason in missing.items():
+        stdout.print(f"[dim]not measured[/] {sensor}: {escape(reason)}", highlight=False, soft_wrap=True)
+    # The same remark about several models is said once.
+    said: dict[Warning, list[str]] = {}
+    for model, found in warnings.items():
+        for warning in found:
+            said.setdefault(warning, []).append(model)
+    for warning, models in said.items():
+        who = "" if len(models) == len(warnings) else f" ({', '.join(models)})"
+        text = f"[yellow]{warning.code}[/]{escape(who)}: {escape(warning.message)}"
+        stdout.print(text, highlight=False, soft_wrap=True)
+
+
+class _Screen(Listener):
+    """Shows how a run goes on: a spinner for what takes a while, a bar with throughput and power for a pass."""
+
+    def __init__(self, model: str, *, quiet: bool) -> None:
+        """Prepare the display; nothing is shown when quiet or when nobody looks (no terminal)."""
+        self._model = model
+        self._passes = 0
+        self._power: Callable[[], float | None] = lambda: None
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[live]}"),
+            TimeRemainingColumn(),
+            console=stderr,
+            refresh_per_second=4,
+            disable=quiet or not stderr.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Screen:
+        """Show the display."""
+        logging.getLogger("mlee").setLevel(logging.INFO)
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the display away."""
+        self._progress.stop()
+
+    def stage(self, text: str) -> None:
+        """Show a new line with a spinner."""
+        self._replace(escape(text), None)
+
+    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
+        """Show a bar for a pass."""
+        self._passes += 1
+        self._power = power_w
+        self._replace(f"{escape(self._model)}, pass {self._passes}", samples)
+
+    def progress(self, samples: int) -> None:
+        """Move the bar."""
+        if self._task is None or self._progress.disable:
+            return
+        speed = self._progress.tasks[0].speed
+        live = f"{significant(speed)} samples/s" if speed else ""
+        power_w = self._power()
+        if power_w is not None:
+            live += f"  {with_unit(power_w, 'W')}"
+        self._progress.update(self._task, completed=samples, live=live)
+
+    def _replace(self, text: str, total: int | None) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=total, live="")

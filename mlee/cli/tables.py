@@ -1,0 +1,102 @@
+"""Summary tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from mlee.records import RunResult
+from mlee.units import percent, with_unit
+
+#: Column -> narrowest terminal that shows it.
+_COLUMNS = {
+    "model": 0,
+    "samples": 80,
+    "time/sample": 0,
+    "energy/sample": 0,
+    "power": 96,
+    "top-1": 0,
+    "top-5": 104,
+    "parameters": 72,
+    "MACs": 88,
+}
+_NOT_MEASURED = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the summary shows of one run, ready to print: a text for each column, and which remarks it needs."""
+
+    cells: tuple[str, ...]
+    environment: str
+    estimated: bool
+    published: bool
+    gaps: bool
+
+
+def summary_row(result: RunResult) -> Row:
+    """Condense a run into a row of the table; repeats are averaged."""
+    samples = result.outcome.samples
+    duration_s = fmean(measurement.duration_s for measurement in result.measurements)
+    estimated = result.measurements[0].provenance == "estimated"
+    published = result.outcome.accuracy_provenance == "published"
+    mark = "~" if estimated else ""
+    energies = [measurement.energy_j for measurement in result.measurements if measurement.energy_j is not None]
+    complete = len(energies) == len(result.measurements)
+    energy_j = fmean(energies) if complete else None
+    unsure_j = max(measurement.energy_uncertainty_j or 0.0 for measurement in result.measurements)
+    cells = (
+        result.model.name,
+        str(samples),
+        with_unit(duration_s / samples, "s"),
+        _or_gap(energy_j, lambda joules: f"{mark}{with_unit(joules / samples, 'J')}{_share(unsure_j, joules)}"),
+        _or_gap(energy_j, lambda joules: mark + with_unit(joules / duration_s, "W")),
+        *(
+            _or_gap(accuracy, lambda fraction: percent(fraction) + (" (p)" if published else ""))
+            for accuracy in (result.outcome.top1_accuracy, result.outcome.top5_accuracy)
+        ),
+        with_unit(result.model.parameters, ""),
+        _or_gap(result.model.macs, lambda macs: with_unit(macs, "")),
+    )
+    environment = f"{result.config.backend} on {result.config.device}"
+    return Row(cells, environment, estimated and complete, published, _NOT_MEASURED in cells)
+
+
+def _or_gap(value: float | None, write: Callable[[float], str]) -> str:
+    return _NOT_MEASURED if value is None else write(value)
+
+
+def _share(unsure_j: float, energy_j: float) -> str:
+    return f" ±{unsure_j / energy_j:.1%}" if energy_j > 0 else ""
+
+
+def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
+    """Make the summary table of runs for a terminal of `width` columns."""
+    environments = sorted({row.environment for row in rows})
+    several = len(environments) > 1
+    where = "" if several else f", {environments[0]}"
+    table = Table(title=f"{title}{where}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = [index for index, narrowest in enumerate(_COLUMNS.values()) if width >= narrowest]
+    names = list(_COLUMNS)
+    for index in shown:
+        table.add_column(names[index], justify="left" if index == 0 else "right", no_wrap=index > 0)
+    if several:
+        table.add_column("environment", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row.cells[index] for index in shown), *((row.environment,) if several else ()))
+    notes = [
+        text
+        for wanted, text in (
+            (any(row.estimated for row in rows), "~ estimated from the CPU's load, not measured"),
+            (any(row.published for row in rows), "(p) published accuracy, not measured here"),
+            (any(row.gaps for row in rows), "- not measured"),
+        )
+        if wanted
+    ]
+    table.caption = "; ".join(notes) or None
+    table.caption_justify = "left"
+    return table

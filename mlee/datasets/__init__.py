@@ -1,0 +1,64 @@
+"""Images and their labels, without any framework: what `--data-path` stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlee.errors import ConfigError
+
+SYNTHETIC_IMAGES = 512
+SAMPLE_IMAGES = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageList:
+    """Image files and, where known, the class indices that are right for each (several may be)."""
+
+    name: str
+    paths: tuple[Path, ...]
+    labels: tuple[tuple[int, ...], ...] | None
+    note: str | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticImages:
+    """Random images made in memory: no files, no labels, no accuracy."""
+
+    count: int
+    name: str = "synthetic"
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self.count
+
+
+Dataset = ImageList | SyntheticImages
+
+
+def open_dataset(data_path: str) -> Dataset:
+    """Resolve `--data-path`: `sample[:N]`, `synthetic[:N]`, or a folder with the ImageNet validation set.
+
+    Raises `ConfigError` for a wrong count and `DataError` for missing or strange data.
+    """
+    from mlee.datasets.imagenet import imagenet_validation
+    from mlee.datasets.sample import sample_images
+
+    kind, _, count = data_path.partition(":")
+    if kind == "synthetic":
+        return SyntheticImages(_count(data_path, count, SYNTHETIC_IMAGES))
+    if kind == "sample":
+        return sample_images(_count(data_path, count, SAMPLE_IMAGES))
+    return imagenet_validation(Path(data_path).expanduser())
+
+
+def _count(data_path: str, text: str, default: int) -> int:
+    if not text:
+        return default
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"--data-path '{data_path}' asks for no whole number of images.", "for example synthetic:1000")
+    return int(text)

@@ -1,0 +1,371 @@
+"""Energy of a window from readings: pure arithmetic, nothing here touches hardware, files or clocks.
+
+Two ways lead from readings to energy (see docs/measuring.md for the reasons):
+
+* an energy **counter** is a staircase: it stands still and jumps when the device updates it. Its value at an edge of a
+  window is known exactly only at such a jump (`Tick`), so the edges are extrapolated from ticks beside them;
+* a power **gauge** is integrated by trapezoids and held over gaps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mlee.errors import MeasurementError
+from mlee.readings import Channel, Reading, Trace
+from mlee.records import DeviceEnergy, Method, Warning, Window
+
+#: A gap between two gauge readings of more than this many sampling intervals lowers the coverage.
+GAP_INTERVALS = 3
+#: Below this coverage a result carries a warning.
+MIN_COVERAGE = 0.95
+#: A window shorter than this many update periods of its sensor carries a warning.
+MIN_PERIODS = 10
+#: Counter and gauge may differ by this share before a result carries a warning.
+MAX_MISMATCH = 0.05
+
+
+class Tick(NamedTuple):
+    """An update of a counter, seen to happen at `t_s` +/- `gap_s`/2; `energy_j` is exact at that instant."""
+
+    t_s: float
+    energy_j: float
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A counter's energy [J] at one edge of a window.
+
+    Its uncertainty is `unsure_j` plus the power at that time multiplied by `unsure_s`.
+    """
+
+    t_s: float
+    energy_j: float | None
+    unsure_s: float = 0.0
+    unsure_j: float = 0.0
+
+
+class TickWatch:
+    """Finds the ticks of one counter in readings taken in quick succession; keeps the first and the latest."""
+
+    def __init__(self) -> None:
+        """Start without readings."""
+        self.first: Tick | None = None
+        self.latest: Tick | None = None
+        self._previous: Reading | None = None
+
+    def add(self, reading: Reading) -> Tick | None:
+        """Take the next reading; return the tick it reveals, if any."""
+        previous, self._previous = self._previous, reading
+        if previous is None or reading.energy_j is None or previous.energy_j is None:
+            return None
+        if reading.energy_j == previous.energy_j:
+            return None
+        tick = Tick((previous.t_s + reading.t_s) / 2, reading.energy_j, reading.t_s - previous.t_s)
+        if self.first is None or reading.energy_j < previous.energy_j:  # a reset makes earlier ticks useless
+            self.first = None if reading.energy_j < previous.energy_j else tick
+        self.latest = None if self.first is None else tick
+        return tick
+
+    @property
+    def done(self) -> bool:
+        """Whether two different ticks are known, enough for a slope."""
+        return self.first is not None and self.latest is not None and self.latest.t_s > self.first.t_s
+
+    @property
+    def power_w(self) -> float | None:
+        """Mean power between the first and the latest tick [W]."""
+        if self.first is None or self.latest is None or self.latest.t_s <= self.first.t_s:
+            return None
+        return (self.latest.energy_j - self.first.energy_j) / (self.latest.t_s - self.first.t_s)
+
+
+def start_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch) -> Edge:
+    """Energy of a counter at the start of a window, extrapolated forward from the latest tick before it.
+
+    The power up to the start is the one between the ticks: exact when the device was steady (idle) until then, whatever
+    happens afterwards.
+    """
+    if last.energy_j is None or channel.counter_period_s == 0:
+        return Edge(at_s, last.energy_j)
+    power = watch.power_w
+    if power is None or watch.latest is None:
+        return Edge(at_s, last.energy_j, unsure_s=channel.counter_period_s, unsure_j=channel.counter_resolution_j)
+    age_s = at_s - watch.latest.t_s
+    return Edge(
+        at_s,
+        watch.latest.energy_j + power * age_s,
+        unsure_s=watch.latest.gap_s / 2 + age_s / 4,
+        unsure_j=channel.counter_resolution_j,
+    )
+
+
+def end_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch) -> Edge:
+    """Energy of a counter at the end of a window, extrapolated backward from the first tick after it.
+
+    `last` is a reading at the end itself: the truth lies between it and the first tick. The power after the end is the
+    one between the ticks: exact when the device falls to a steady (idle) power as the window closes. The distance to a
+    straight line through the last tick before the end, the best guess for unchanged power, is the uncertainty.
+    """
+    if last.energy_j is None or channel.counter_period_s == 0:
+        return Edge(at_s, last.energy_j)
+    power = watch.power_w
+    if power is None or watch.first is None or watch.latest is None:
+        return Edge(at_s, last.energy_j, unsure_s=channel.counter_period_s, unsure_j=channel.counter_resolution_j)
+    tick = watch.first
+    backward = tick.energy_j - power * (tick.t_s - at_s)
+    backward = min(max(backward, last.energy_j), tick.energy_j)
+    period_s = min(channel.counter_period_s, watch.latest.t_s - watch.first.t_s)
+    share = min(max(1 - (tick.t_s - at_s) / period_s, 0.0), 1.0)
+    straight = last.energy_j + share * (tick.energy_j - last.energy_j)
+    return Edge(
+        at_s,
+        backward,
+        unsure_s=tick.gap_s / 2,
+        unsure_j=channel.counter_resolution_j + abs(backward - straight),
+    )
+
+
+class WindowEnergy:
+    """Folds the readings of one channel, one by one, into the energy of one window.
+
+    Memory does not grow with the number of readings. Readings come in time order; the first is the last one before the
+    window, further ones come through `add`, and `finish` takes the first one after the window.
+    """
+
+    def __init__(self, channel: Channel, interval_s: float, start: Edge, first: Reading) -> None:
+        """Open the window at `start`; `interval_s` is the sampling interval, the measure of what counts as a gap."""
+        self._channel = channel
+        self._interval_s = interval_s
+        self._start = start
+        self._readings = 0
+        self._max_power_w: float | None = None
+        self._uncovered_s = 0.0
+        # counter: what is finished since the start or the latest reset, and from where the current stretch counts
+        self._counted_j = 0.0
+        self._base_j = start.energy_j
+        self._last_counter = first
+        self._slope_from = first
+        self._slope_w = 0.0
+        self._filled_j = 0.0
+        # gauge
+        self._integral_j = 0.0
+        self._integral_unsure_j2 = 0.0
+        self._gap_j = 0.0
+        self._first_gauge = self._last_gauge = first if first.power_w is not None else None
+
+    def add(self, reading: Reading) -> None:
+        """Take a reading inside the window."""
+        self._readings += 1
+        # The gauge first: a counter reset is filled with the gauge's energy of the same stretch.
+        stretch_j = self._add_gauge(reading, reading.t_s)
+        self._add_counter(reading, stretch_j)
+
+    def finish(self, end: Edge, last: Reading | None) -> DeviceEnergy:
+        """Close the window at `end`; `last` is the first reading at or after it, `None` when the device is lost."""
+        start_s, end_s = self._start.t_s, end.t_s
+        duration_s = end_s - start_s
+        if last is not None:
+            self._add_gauge(last, end_s)
+        integral_j, integral_lost_s = self._finish_gauge(end_s)
+        if self._channel.counter and self._base_j is not None:
+            energy_j, lost_s, unsure_s, unsure_j = self._finish_counter(end)
+            method: Method = "counter"
+        elif integral_j is not None:
+            energy_j, lost_s, unsure_s = integral_j, integral_lost_s, 0.0
+            unsure_j = self._integral_unsure_j()
+            method = "integral"
+        else:
+            return self._nothing()
+        covered_s = max(0.0, duration_s - lost_s)
+        mean_w = energy_j / covered_s if covered_s > 0 else None
+        power_w = max(mean_w or 0.0, self._slope_w)
+        # What was drawn while nobody looked is not made up, but it may have been as much as ever seen before.
+        unsure_j += unsure_s * power_w + lost_s * max(power_w, self._max_power_w or 0.0)
+        unsure_j += self._channel.relative_uncertainty * energy_j
+        return DeviceEnergy(
+            device=self._channel.device,
+            sensor=self._channel.sensor,
+            energy_j=max(energy_j, 0.0),
+            energy_uncertainty_j=unsure_j,
+            mean_power_w=None if mean_w is None else max(mean_w, 0.0),
+            max_power_w=self._max_power_w,
+            readings=self._readings,
+            coverage=min(1.0, max(0.0, 1 - (lost_s + self._uncovered_s) / duration_s)),
+            method=self._channel.method or method,
+            provenance=self._channel.provenance,
+            integral_j=integral_j if method == "counter" else None,
+        )
+
+    def _add_counter(self, reading: Reading, stretch_j: float | None) -> None:
+        last, energy_j = self._last_counter, reading.energy_j
+        if energy_j is None or self._base_j is None or last.energy_j is None:
+            return
+        self._last_counter = reading
+        if energy_j < last.energy_j:
+            elapsed_s = reading.t_s - last.t_s
+            filled_j = self._slope_w * elapsed_s if stretch_j is None else stretch_j
+            self._counted_j += last.energy_j - self._base_j + filled_j
+            self._filled_j += filled_j
+            self._uncovered_s += elapsed_s
+            self._base_j = energy_j
+            self._slope_from = reading
+            return
+        # Two readings within a few updates of the counter say little about power: wait for a longer stretch.
+        elapsed_s = reading.t_s - self._slope_from.t_s
+        if elapsed_s >= max(MIN_PERIODS * self._channel.counter_period_s, self._interval_s / 2):
+            self._slope_w = (energy_j - (self._slope_from.energy_j or 0.0)) / elapsed_s
+            self._slope_from = reading
+            if not self._channel.gauge:
+                self._max_power_w = max(self._max_power_w or 0.0, self._slope_w)
+
+    def _add_gauge(self, reading: Reading, until_s: float) -> float | None:
+        """Integrate from the last reading to this one, clipped to the window up to `until_s`; return that energy [J]."""
+        power_w, last = reading.power_w, self._last_gauge
+        if power_w is None:
+            return None
+        if reading.t_s <= until_s:
+            self._max_power_w = max(self._max_power_w or 0.0, power_w)
+        self._last_gauge = reading
+        if self._first_gauge is None:
+            self._first_gauge = reading
+        if last is None or last.power_w is None or reading.t_s <= last.t_s:
+            return None
+        elapsed_s = reading.t_s - last.t_s
+        step_w = power_w - last.power_w
+        begin_s, stop_s = max(last.t_s, self._start.t_s), min(reading.t_s, until_s)
+        inside_s = stop_s - begin_s
+        if inside_s <= 0:
+            return None
+        if elapsed_s > GAP_INTERVALS * self._interval_s:
+            energy_j = last.power_w * inside_s
+            self._gap_j += abs(step_w) * inside_s
+            if not self._channel.counter:
+                self._uncovered_s += inside_s
+        else:
+            middle_s = (begin_s + stop_s) / 2 - last.t_s
+            energy_j = (last.power_w + step_w * middle_s / elapsed_s) * inside_s
+            self._integral_unsure_j2 += (step_w * inside_s / 2) ** 2
+        self._integral_j += energy_j
+        return energy_j
+
+    def _finish_gauge(self, end_s: float) -> tuple[float | None, float]:
+        """Energy from the gauge [J], and how much of the window no pair of readings brackets [s]."""
+        if self._first_gauge is None or self._last_gauge is None:
+            return None, end_s - self._start.t_s
+        lost_s = max(0.0, self._first_gauge.t_s - self._start.t_s) + max(0.0, end_s - self._last_gauge.t_s)
+        return self._integral_j, min(lost_s, end_s - self._start.t_s)
+
+    def _finish_counter(self, end: Edge) -> tuple[float, float, float, float]:
+        """Energy [J], time lost at the end [s], and the uncertainty in seconds of power and in joules."""
+        assert self._base_j is not None
+        unsure_s, unsure_j = self._start.unsure_s, self._start.unsure_j + self._filled_j
+        last = self._last_counter
+        if end.energy_j is None:  # the device was lost: what it counted until then is what was measured
+            counted = max(0.0, (last.energy_j or 0.0) - self._base_j)
+            lost_s = min(end.t_s - last.t_s, end.t_s - self._start.t_s)
+            return self._counted_j + counted, lost_s, unsure_s + self._channel.counter_period_s, unsure_j
+        unsure_s, unsure_j = unsure_s + end.unsure_s, unsure_j + end.unsure_j
+        if end.energy_j < self._base_j:  # a reset between the last reading and the end
+            stretch_s = end.t_s - last.t_s
+            filled_j = self._slope_w * stretch_s
+            self._uncovered_s += stretch_s
+            counted = (last.energy_j or 0.0) - self._base_j + filled_j
+            return self._counted_j + counted, 0.0, unsure_s, unsure_j + filled_j
+        return self._counted_j + end.energy_j - self._base_j, 0.0, unsure_s, unsure_j
+
+    def _integral_unsure_j(self) -> float:
+        """Bound what trapezoids between readings, gaps and the gauge's own averaging can hide [J]."""
+        ends_w = [gauge.power_w or 0.0 for gauge in (self._first_gauge, self._last_gauge) if gauge is not None]
+        drift_w = max(ends_w, default=0.0) - min(ends_w, default=0.0)
+        return math.sqrt(self._integral_unsure_j2) + self._gap_j + drift_w * self._channel.gauge_period_s / 2
+
+    def _nothing(self) -> DeviceEnergy:
+        return DeviceEnergy(
+            device=self._channel.device,
+            sensor=self._channel.sensor,
+            energy_j=None,
+            energy_uncertainty_j=None,
+            mean_power_w=None,
+            max_power_w=None,
+            readings=self._readings,
+            coverage=0.0,
+            method=self._channel.method or ("counter" if self._channel.counter else "integral"),
+            provenance=self._channel.provenance,
+        )
+
+
+def measure(trace: Trace, window: Window, channel: Channel, interval_s: float) -> DeviceEnergy:
+    """Energy of a window from a stored trace.
+
+    The counter is interpolated in a straight line at the edges; live windows (`mlee.sampling`) know its ticks and are
+    sharper. Raises `MeasurementError` when no reading lies before the end of the window.
+    """
+    readings = list(_readings(trace))
+    before = [reading for reading in readings if reading.t_s <= window.start_s]
+    inside = [reading for reading in readings if window.start_s < reading.t_s < window.end_s]
+    after = [reading for reading in readings if reading.t_s >= window.end_s]
+    if not before and not inside:
+        raise MeasurementError(
+            f"The trace of {trace.device.name} has no reading before the end of the window at {window.end_s:.3f} s.",
+            "check that trace and window come from the same run",
+        )
+    first = before[-1] if before else inside.pop(0)
+    nearest = [first, *inside, *after[:1]]
+    start = _interpolated_edge(nearest, max(window.start_s, first.t_s), channel)
+    fold = WindowEnergy(channel, interval_s, Edge(window.start_s, start.energy_j, start.unsure_s), first)
+    for reading in inside:
+        fold.add(reading)
+    end = _interpolated_edge(nearest, window.end_s, channel) if after else Edge(window.end_s, None)
+    return fold.finish(end, after[0] if after else None)
+
+
+def _readings(trace: Trace) -> Iterator[Reading]:
+    missing = np.full_like(trace.t_s, np.nan)
+    energies = missing if trace.energy_j is None else trace.energy_j
+    powers = missing if trace.power_w is None else trace.power_w
+    for t, energy, power in zip(trace.t_s.tolist(), energies.tolist(), powers.tolist(), strict=True):
+        yield Reading(t, None if math.isnan(energy) else energy, None if math.isnan(power) else power)
+
+
+def _interpolated_edge(readings: list[Reading], at_s: float, channel: Channel) -> Edge:
+    counted = [(reading.t_s, reading.energy_j) for reading in readings if reading.energy_j is not None]
+    if not counted or counted[-1][0] < at_s:
+        return Edge(at_s, None)
+    times, energies = zip(*counted, strict=True)
+    return Edge(at_s, float(np.interp(at_s, times, energies)), unsure_s=channel.counter_period_s)
+
+
+def judge(energy: DeviceEnergy, channel: Channel, duration_s: float) -> list[Warning]:
+    """Say what a reader of this energy must know: low coverage, a short window, counter and gauge that disagree."""
+    warnings: list[Warning] = []
+    name = energy.device.name
+    if energy.coverage < MIN_COVERAGE:
+        share = f"{energy.coverage:.0%}"
+        warnings.append(Warning(code="coverage", message=f"Only {share} of the window is covered by readings of {name}."))
+    period_s = channel.counter_period_s if energy.method == "counter" else channel.gauge_period_s
+    if duration_s < MIN_PERIODS * period_s:
+        warnings.append(
+            Warning(
+                code="short-run",
+                message=f"The window of {duration_s:.3g} s is shorter than {MIN_PERIODS} update periods of {name} "
+                f"({period_s:.3g} s each): run more batches.",
+            )
+        )
+    if energy.energy_j and energy.integral_j and duration_s >= MIN_PERIODS * channel.gauge_period_s:
+        mismatch = energy.integral_j / energy.energy_j - 1
+        if abs(mismatch) > MAX_MISMATCH:
+            warnings.append(
+                Warning(
+                    code="counter-mismatch",
+                    message=f"{name}: the integral of the power readings differs from the energy counter "
+                    f"by {mismatch:+.0%}; the counter is used.",
+                )
+            )
+    return warnings

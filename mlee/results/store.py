@@ -1,0 +1,79 @@
+"""Result files, version 2: one JSON document a run.
+
+Version history
+    (none)  2022, no version field: written by imagenet-energy-efficiency
+    2       2026, this project: the fields of `mlee.records.RunResult` in their order, behind `format` and `version`
+
+Reading validates everything once: unknown or missing fields, wrong types, NaN, infinity and impossible values are refused
+with the name of file and field. Nothing is ever guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mlee.errors import ResultError, UnsupportedVersion
+from mlee.records import RunResult
+
+FORMAT = "mlee-result"
+VERSION = 2
+#: A result is a few kilobytes; whatever is larger than this is something else [B].
+MAX_BYTES = 64 * 2**20
+
+
+@cache
+def _adapter() -> TypeAdapter[RunResult]:
+    return TypeAdapter(RunResult)
+
+
+def to_json(result: RunResult) -> str:
+    """Write a result as compact JSON; fields stand in the order of the record."""
+    document = {"format": FORMAT, "version": VERSION, **_adapter().dump_python(result, mode="json")}
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def from_json(text: str, source: str) -> RunResult:
+    """Read a result; `source` names it in errors. Raises `ResultError` or `UnsupportedVersion`."""
+    try:
+        document: Any = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{source} is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise ResultError(f"{source} is not a result of mlee: the field format is not '{FORMAT}'.")
+    version = document.pop("version", None)
+    if version != VERSION:
+        if isinstance(version, int) and version > VERSION:
+            raise UnsupportedVersion(f"{source} has version {version}, this program reads up to {VERSION}.", "update mlee")
+        raise ResultError(f"{source}: version is {version!r}, expected {VERSION}.")
+    try:
+        # JSON has no dates and tuples; validating it as JSON lets strings and lists stand for them, and nothing else.
+        return _adapter().validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        raise ResultError(f"{source}: {_first_problem(error)}") from error
+
+
+def load(path: Path) -> RunResult:
+    """Read a result file; raises `ResultError` naming file and field, or `UnsupportedVersion`."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ResultError(f"{path} is larger than {MAX_BYTES // 2**20} MB: not a result file.")
+        return from_json(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path} cannot be read: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    return f"field {where}: {first['msg']}{more}"

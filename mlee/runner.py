@@ -1,0 +1,217 @@
+"""One inference run from request to result: the only place that joins backend, monitor and experiment folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlee.backends import inference_backend
+from mlee.backends.base import InferenceBackend, InferenceRequest
+from mlee.datasets import ImageList
+from mlee.errors import ConfigError
+from mlee.experiment import PREFIXES, ExperimentFolder
+from mlee.monitor import Monitor
+from mlee.platform_info import execution_platform, visible_gpus
+from mlee.records import InferenceConfig, Measurement, Outcome, RunResult, Warning
+from mlee.sensors.base import SensorOptions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuringOptions:
+    """How a run is measured and where it leaves its folder."""
+
+    output_dir: Path = Path("experiments")
+    sensors: tuple[str, ...] = ("auto",)
+    gpu_interval_s: float = 0.2
+    cpu_interval_s: float = 0.2
+    repeats: int = 1
+    idle_seconds: float = 5.0
+    warmup_batches: int = 3
+    accuracy: str = "measured"
+    cpu_watts: tuple[float, float] | None = None
+
+
+class Listener:
+    """Is told how a run goes on; does nothing. The command line shows a progress bar, tests look."""
+
+    def stage(self, text: str) -> None:
+        """Begin something that takes a while."""
+
+    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
+        """Begin a timed pass over `samples`; `power_w` tells the power now [W]."""
+
+    def progress(self, samples: int) -> None:
+        """Know that so many samples of the pass are done."""
+
+    def end(self) -> None:
+        """End the timed pass."""
+
+
+def run_inference(
+    request: InferenceRequest, backend_name: str, options: MeasuringOptions, listener: Listener | None = None
+) -> tuple[RunResult, Path]:
+    """Load a model, measure its passes over the data and write an experiment folder; return result and folder.
+
+    Raises `MleeError` kinds for everything expected; the folder then stays without `result.json`.
+    """
+    listener = listener or Listener()
+    started_at = datetime.now(UTC)
+    backend_class = inference_backend(backend_name)
+    _check(options)
+    listener.stage(f"loading {request.model}")
+    backend = backend_class(request)
+    try:
+        folder = ExperimentFolder.create(options.output_dir, PREFIXES["inference"], started_at)
+        with folder.logging():
+            result = _measure(request, backend, options, folder, started_at, listener)
+    finally:
+        backend.close()
+    return result, folder.path
+
+
+def _check(options: MeasuringOptions) -> None:
+    if options.repeats < 1:
+        raise ConfigError(f"--repeats must be 1 or more, got {options.repeats}.")
+    if options.warmup_batches < 0 or not 0 <= options.idle_seconds < float("inf"):
+        raise ConfigError("--warmup-batches and --idle-seconds must be 0 or more.")
+
+
+def _measure(
+    request: InferenceRequest,
+    backend: InferenceBackend,
+    options: MeasuringOptions,
+    folder: ExperimentFolder,
+    started_at: datetime,
+    listener: Listener,
+) -> RunResult:
+    resolved = backend.resolved
+    config = _config(request, backend, options)
+    platform = execution_platform(visible_gpus(resolved.gpu_uuids))
+    folder.write_start(config, platform)
+    log.info("run %s: %s with %s on %s", folder.run_id, backend.facts.name, backend.name, resolved.device)
+    with Monitor(
+        options.sensors,
+        gpu_interval_s=options.gpu_interval_s,
+        cpu_interval_s=options.cpu_interval_s,
+        folder=folder.path,
+        options=SensorOptions(
+            gpu_uuids=resolved.gpu_uuids or None,
+            gpus_unused_because=None if resolved.gpu_uuids else f"The run uses no GPU (device {resolved.device}).",
+            cpu_watts=options.cpu_watts,
+        ),
+    ) as monitor:
+        idle = _idle(monitor, options.idle_seconds, listener)
+        listener.stage(f"warming up {backend.facts.name}")
+        backend.warm_up(options.warmup_batches)
+        outcomes: list[Outcome] = []
+        for number in range(1, options.repeats + 1):
+            listener.begin(resolved.samples, monitor.power_w)
+            with monitor.window(f"repeat {number}"):
+                outcomes.append(backend.evaluate(listener.progress))
+            listener.end()
+            log.info("repeat %d: %d samples", number, outcomes[-1].samples)
+    windows = [monitor.measurements[f"repeat {number}"] for number in range(1, options.repeats + 1)]
+    outcome, accuracy_warnings = _accuracy(outcomes[0], backend, options.accuracy)
+    result = RunResult(
+        run_id=folder.run_id,
+        task="inference",
+        started_at=started_at,
+        config=config,
+        platform=platform,
+        model=backend.facts,
+        dataset=backend.dataset.name,
+        outcome=outcome,
+        measurements=tuple(_with_idle(window, idle) for window in windows),
+        idle=idle,
+        not_measured=monitor.missing(),
+        sampler_cpu_s=monitor.sampler_cpu_s,
+        warnings=tuple(
+            dict.fromkeys([*monitor.warnings, *backend.warnings(), *accuracy_warnings, *_repeat_warnings(outcomes)])
+        ),
+        details=backend.details,
+    )
+    for warning in result.warnings:
+        log.warning("%s: %s", warning.code, warning.message)
+    folder.write_result(result)
+    return result
+
+
+def _config(request: InferenceRequest, backend: InferenceBackend, options: MeasuringOptions) -> InferenceConfig:
+    resolved = backend.resolved
+    return InferenceConfig(
+        infer_model=request.model,
+        backend=backend.name,
+        data_path=request.data_path,
+        n_batches=request.n_batches,
+        batch_size=request.batch_size,
+        global_batch_size=resolved.global_batch_size,
+        eval_preprocessing=request.eval_preprocessing,
+        seed=request.seed,
+        sensors=options.sensors,
+        gpu_monitor_interval=options.gpu_interval_s,
+        cpu_monitor_interval=options.cpu_interval_s,
+        repeats=options.repeats,
+        idle_seconds=options.idle_seconds,
+        warmup_batches=options.warmup_batches,
+        weights=resolved.weights,
+        device=resolved.device,
+        precision=request.precision,
+        compile=request.compile,
+        workers=resolved.workers,
+        image_size=resolved.image_size,
+        accuracy=options.accuracy,
+        skip_corrupt=request.skip_corrupt,
+    )
+
+
+def _idle(monitor: Monitor, seconds: float, listener: Listener) -> Measurement | None:
+    """Measure every device while the model is loaded and nothing runs."""
+    if seconds == 0:
+        return None
+    listener.stage(f"measuring idle power for {seconds:g} s")
+    with monitor.window("idle"):
+        time.sleep(seconds)
+    return monitor.measurements["idle"]
+
+
+def _with_idle(measurement: Measurement, idle: Measurement | None) -> Measurement:
+    if idle is None or idle.energy_j is None or idle.duration_s <= 0:
+        return measurement
+    return replace(measurement, idle_power_w=idle.energy_j / idle.duration_s)
+
+
+def _accuracy(outcome: Outcome, backend: InferenceBackend, wanted: str) -> tuple[Outcome, list[Warning]]:
+    """Replace the accuracy by the published one where the user asks for it, and warn of what accuracies do not mean."""
+    if wanted != "published":
+        dataset = backend.dataset
+        if outcome.top1_accuracy is not None and isinstance(dataset, ImageList) and dataset.note:
+            return outcome, [Warning(code="sample-accuracy", message=f"Accuracy on {dataset.name}: {dataset.note}.")]
+        return outcome, []
+    published = backend.published_accuracy()
+    if published is None:
+        raise ConfigError(
+            f"No accuracy is published for {backend.facts.name}.", "leave --accuracy published out for this model"
+        )
+    outcome = replace(
+        outcome,
+        top1_accuracy=published.top1,
+        top5_accuracy=published.top5,
+        accuracy_provenance="published",
+        accuracy_source=published.source,
+    )
+    message = f"The accuracy is the published one ({published.source}), not measured in this run"
+    if backend.resolved.weights == "random":
+        message += ", which used random weights"
+    return outcome, [Warning(code="published-accuracy", message=f"{message}.")]
+
+
+def _repeat_warnings(outcomes: Sequence[Outcome]) -> list[Warning]:
+    if all(outcome == outcomes[0] for outcome in outcomes):
+        return []
+    return [Warning(code="not-repeatable", message="The repeats classified images differently; the first is kept.")]

@@ -1,0 +1,55 @@
+"""Unit constants, and numbers written for people."""
+
+from __future__ import annotations
+
+import math
+
+J_PER_WH = 3600.0
+J_PER_KWH = 3.6e6
+FLOP_PER_MAC = 2
+NOT_MEASURED = "not measured"
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Write `value` with `digits` significant digits and without an exponent.
+
+    >>> significant(0.0012345), significant(1234.5), significant(0.0)
+    ('0.00123', '1234', '0')
+    """
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals > 12 else text
+
+
+def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
+    """Write a quantity for people: scaled to a readable SI prefix, with its unit.
+
+    A missing value reads "not measured".
+
+    >>> with_unit(0.00158, "s"), with_unit(44.7e6, ""), with_unit(None, "J")
+    ('1.58 ms', '44.7 M', 'not measured')
+    """
+    if value is None:
+        return NOT_MEASURED
+    if value == 0:
+        return f"0 {unit}".strip()
+    for index, (factor, prefix) in enumerate(_PREFIXES):
+        if abs(value) >= factor or index == len(_PREFIXES) - 1:
+            # Rounding may lift 999.9 to "1000": take the next larger prefix then.
+            if index and float(significant(value / factor, digits)) >= 1000:
+                factor, prefix = _PREFIXES[index - 1]
+            return f"{significant(value / factor, digits)} {prefix}{unit}".strip()
+    raise AssertionError("unreachable: the smallest prefix takes every value")
+
+
+def percent(fraction: float | None, decimals: int = 1) -> str:
+    """Write a fraction (0..1) as a percentage, "not measured" for `None`.
+
+    >>> percent(0.73129)
+    '73.1 %'
+    """
+    return NOT_MEASURED if fraction is None else f"{fraction * 100:.{decimals}f} %"

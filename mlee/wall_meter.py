@@ -1,0 +1,102 @@
+"""The log of a wall meter (sensor `external`), joined to a finished run by wall-clock time.
+
+The log is a CSV file with a header: a time column (`time`, UTC unless it states an offset, or `unix_s`) and a power column
+(`power_w`). Nothing is read while a run goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from mlee.energy import measure
+from mlee.errors import DataError, MeasurementError
+from mlee.readings import Channel, Trace
+from mlee.records import Device, DeviceEnergy, Measurement, Window
+
+_TIME_COLUMNS = ("unix_s", "time")
+_POWER_COLUMN = "power_w"
+
+
+class WallMeterLog:
+    """Power of the whole machine over wall-clock time, from a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read and check the file; raises `DataError` naming file and line."""
+        self.path = path
+        times, powers = _read(path)
+        device = Device(kind="system", index=0, name=f"wall meter ({path.name})")
+        self._trace = Trace(device=device, sensor="external", t_s=np.array(times), power_w=np.array(powers), energy_j=None)
+        #: The meter's own rhythm: the median time between two lines.
+        self.interval_s = float(np.median(np.diff(self._trace.t_s)))
+        self._channel = Channel(
+            device=device,
+            key="external",
+            sensor="external",
+            counter=False,
+            gauge=True,
+            gauge_period_s=self.interval_s,
+            provenance="external",
+        )
+
+    def energy(self, measurement: Measurement) -> DeviceEnergy:
+        """Energy at the wall during a measured window [J]; raises `MeasurementError` when the log does not cover it."""
+        start_s = measurement.started_at.timestamp()
+        window = Window(start_s=start_s, end_s=start_s + measurement.duration_s)
+        if window.start_s < self._trace.t_s[0] - self.interval_s or window.end_s > self._trace.t_s[-1] + self.interval_s:
+            raise MeasurementError(
+                f"{self.path} covers {_utc(self._trace.t_s[0])} to {_utc(self._trace.t_s[-1])}, "
+                f"not the run at {_utc(window.start_s)} ({measurement.duration_s:.1f} s).",
+                "check the clocks and time zones of meter and machine",
+            )
+        return measure(self._trace, window, self._channel, self.interval_s)
+
+
+def _read(path: Path) -> tuple[list[float], list[float]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            columns = rows.fieldnames or []
+            time_column = next((name for name in _TIME_COLUMNS if name in columns), None)
+            if time_column is None or _POWER_COLUMN not in columns:
+                raise DataError(
+                    f"{path} has the columns {', '.join(columns) or '(none)'}.",
+                    f"name the columns time (or unix_s) and {_POWER_COLUMN} in the first line",
+                )
+            times: list[float] = []
+            powers: list[float] = []
+            for row in rows:
+                try:
+                    when, power = _seconds(row[time_column]), float(row[_POWER_COLUMN])
+                except (TypeError, ValueError) as error:
+                    raise DataError(f"{path}, line {rows.line_num}: {error}") from error
+                if not (math.isfinite(power) and power >= 0):
+                    raise DataError(f"{path}, line {rows.line_num}: {_POWER_COLUMN} must be 0 or more, got {power}")
+                if times and when <= times[-1]:
+                    raise DataError(f"{path}, line {rows.line_num}: time does not go forward")
+                times.append(when)
+                powers.append(power)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}", "give the CSV log of a wall meter") from error
+    if len(times) < 2:
+        raise DataError(f"{path} holds fewer than two readings.")
+    return times, powers
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        when = datetime.fromisoformat(text.strip())
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(seconds):
+        raise ValueError(f"time must be finite, got {text}")
+    return seconds
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
