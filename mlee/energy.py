@@ -2,20 +2,20 @@
 
 Two ways lead from readings to energy (see docs/measuring.md for the reasons):
 
-* an energy **counter** is a staircase: it stands still and jumps when the device updates it. Its value at an edge of a
-  window is known exactly only at such a jump (`Tick`), so the edges are extrapolated from ticks beside them;
+* an energy **counter** is read at the two edges of the window and in between only to notice resets. What it shows at an
+  edge needs care, since it is a staircase: see `mlee.edges`;
 * a power **gauge** is integrated by trapezoids and held over gaps.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from mlee.edges import Edge, refined_start
 from mlee.errors import MeasurementError
 from mlee.readings import Channel, Reading, Trace
 from mlee.records import DeviceEnergy, Method, Warning, Window
@@ -28,108 +28,7 @@ MIN_COVERAGE = 0.95
 MIN_PERIODS = 10
 #: Counter and gauge may differ by this share before a result carries a warning.
 MAX_MISMATCH = 0.05
-
-
-class Tick(NamedTuple):
-    """An update of a counter, seen to happen at `t_s` +/- `gap_s`/2; `energy_j` is exact at that instant."""
-
-    t_s: float
-    energy_j: float
-    gap_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A counter's energy [J] at one edge of a window.
-
-    Its uncertainty is `unsure_j` plus the power at that time multiplied by `unsure_s`.
-    """
-
-    t_s: float
-    energy_j: float | None
-    unsure_s: float = 0.0
-    unsure_j: float = 0.0
-
-
-class TickWatch:
-    """Finds the ticks of one counter in readings taken in quick succession; keeps the first and the latest."""
-
-    def __init__(self) -> None:
-        """Start without readings."""
-        self.first: Tick | None = None
-        self.latest: Tick | None = None
-        self._previous: Reading | None = None
-
-    def add(self, reading: Reading) -> Tick | None:
-        """Take the next reading; return the tick it reveals, if any."""
-        previous, self._previous = self._previous, reading
-        if previous is None or reading.energy_j is None or previous.energy_j is None:
-            return None
-        if reading.energy_j == previous.energy_j:
-            return None
-        tick = Tick((previous.t_s + reading.t_s) / 2, reading.energy_j, reading.t_s - previous.t_s)
-        if self.first is None or reading.energy_j < previous.energy_j:  # a reset makes earlier ticks useless
-            self.first = None if reading.energy_j < previous.energy_j else tick
-        self.latest = None if self.first is None else tick
-        return tick
-
-    @property
-    def done(self) -> bool:
-        """Whether two different ticks are known, enough for a slope."""
-        return self.first is not None and self.latest is not None and self.latest.t_s > self.first.t_s
-
-    @property
-    def power_w(self) -> float | None:
-        """Mean power between the first and the latest tick [W]."""
-        if self.first is None or self.latest is None or self.latest.t_s <= self.first.t_s:
-            return None
-        return (self.latest.energy_j - self.first.energy_j) / (self.latest.t_s - self.first.t_s)
-
-
-def start_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch) -> Edge:
-    """Energy of a counter at the start of a window, extrapolated forward from the latest tick before it.
-
-    The power up to the start is the one between the ticks: exact when the device was steady (idle) until then, whatever
-    happens afterwards.
-    """
-    if last.energy_j is None or channel.counter_period_s == 0:
-        return Edge(at_s, last.energy_j)
-    power = watch.power_w
-    if power is None or watch.latest is None:
-        return Edge(at_s, last.energy_j, unsure_s=channel.counter_period_s, unsure_j=channel.counter_resolution_j)
-    age_s = at_s - watch.latest.t_s
-    return Edge(
-        at_s,
-        watch.latest.energy_j + power * age_s,
-        unsure_s=watch.latest.gap_s / 2 + age_s / 4,
-        unsure_j=channel.counter_resolution_j,
-    )
-
-
-def end_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch) -> Edge:
-    """Energy of a counter at the end of a window, extrapolated backward from the first tick after it.
-
-    `last` is a reading at the end itself: the truth lies between it and the first tick. The power after the end is the
-    one between the ticks: exact when the device falls to a steady (idle) power as the window closes. The distance to a
-    straight line through the last tick before the end, the best guess for unchanged power, is the uncertainty.
-    """
-    if last.energy_j is None or channel.counter_period_s == 0:
-        return Edge(at_s, last.energy_j)
-    power = watch.power_w
-    if power is None or watch.first is None or watch.latest is None:
-        return Edge(at_s, last.energy_j, unsure_s=channel.counter_period_s, unsure_j=channel.counter_resolution_j)
-    tick = watch.first
-    backward = tick.energy_j - power * (tick.t_s - at_s)
-    backward = min(max(backward, last.energy_j), tick.energy_j)
-    period_s = min(channel.counter_period_s, watch.latest.t_s - watch.first.t_s)
-    share = min(max(1 - (tick.t_s - at_s) / period_s, 0.0), 1.0)
-    straight = last.energy_j + share * (tick.energy_j - last.energy_j)
-    return Edge(
-        at_s,
-        backward,
-        unsure_s=tick.gap_s / 2,
-        unsure_j=channel.counter_resolution_j + abs(backward - straight),
-    )
+_KEPT = 4
 
 
 class WindowEnergy:
@@ -152,6 +51,9 @@ class WindowEnergy:
         self._base_j = start.energy_j
         self._last_counter = first
         self._slope_from = first
+        #: The first and the latest readings, for the power after the start and before the end.
+        self._early: list[Reading] = []
+        self.recent: deque[Reading] = deque([first], maxlen=_KEPT)
         self._slope_w = 0.0
         self._filled_j = 0.0
         # gauge
@@ -163,6 +65,9 @@ class WindowEnergy:
     def add(self, reading: Reading) -> None:
         """Take a reading inside the window."""
         self._readings += 1
+        self.recent.append(reading)
+        if len(self._early) < _KEPT:
+            self._early.append(reading)
         # The gauge first: a counter reset is filled with the gauge's energy of the same stretch.
         stretch_j = self._add_gauge(reading, reading.t_s)
         self._add_counter(reading, stretch_j)
@@ -173,6 +78,9 @@ class WindowEnergy:
         duration_s = end_s - start_s
         if last is not None:
             self._add_gauge(last, end_s)
+        start, self._start = self._start, refined_start(self._start, self._early)
+        if self._base_j is not None and self._base_j == start.energy_j:  # no reset has moved the base since
+            self._base_j = self._start.energy_j
         integral_j, integral_lost_s = self._finish_gauge(end_s)
         if self._channel.counter and self._base_j is not None:
             energy_j, lost_s, unsure_s, unsure_j = self._finish_counter(end)
@@ -185,9 +93,11 @@ class WindowEnergy:
             return self._nothing()
         covered_s = max(0.0, duration_s - lost_s)
         mean_w = energy_j / covered_s if covered_s > 0 else None
-        power_w = max(mean_w or 0.0, self._slope_w)
+        power_w = max(mean_w or 0.0, self._slope_w, self._max_power_w or 0.0)
+        if method == "counter":
+            unsure_j += self._start.step_unsure_j(mean_w or 0.0, self._max_power_w)
         # What was drawn while nobody looked is not made up, but it may have been as much as ever seen before.
-        unsure_j += unsure_s * power_w + lost_s * max(power_w, self._max_power_w or 0.0)
+        unsure_j += unsure_s * power_w + lost_s * power_w
         unsure_j += self._channel.relative_uncertainty * energy_j
         return DeviceEnergy(
             device=self._channel.device,

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlee.energy import Edge, TickWatch, WindowEnergy, end_edge, judge, start_edge
+from mlee.edges import Edge, TickWatch, end_edge, start_edge
+from mlee.energy import WindowEnergy, judge
 from mlee.readings import Reading
 from mlee.records import DeviceEnergy, Measurement, Warning
 from mlee.sensors.base import Clock, Sensor
@@ -263,7 +264,7 @@ class Sampler:
                         continue
                     edge = Edge(end_s, None)
                     if reading is not None:
-                        edge = end_edge(channel, end_s, reading, watches[line][index])
+                        edge = end_edge(channel, end_s, reading, watches[line][index], fold.recent)
                     energy = fold.finish(edge, reading)
                     (added if channel.added else not_added).append(energy)
                     if channel.added:

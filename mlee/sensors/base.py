@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from mlee.records import Warning
 __all__ = ["Channel", "Clock", "Reading", "Sensor", "SensorOptions"]
 
 Clock = Callable[[], float]
+#: Environment variable with the powercap folder, for containers that mount the host's somewhere else.
+POWERCAP_VARIABLE = "MLEE_POWERCAP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class SensorOptions:
     gpus_unused_because: str | None = None
     cpu_watts: tuple[float, float] | None = None
     profile: str = "steady"
-    powercap: Path = Path("/sys/class/powercap")
+    powercap: Path = field(default_factory=lambda: Path(os.environ.get(POWERCAP_VARIABLE, "/sys/class/powercap")))
     perf_power: Path = Path("/sys/bus/event_source/devices/power")
     proc: Path = Path("/proc")
     clock: Clock = field(default=time.monotonic)
