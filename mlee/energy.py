@@ -87,7 +87,7 @@ class WindowEnergy:
             method: Method = "counter"
         elif integral_j is not None:
             energy_j, lost_s, unsure_s = integral_j, integral_lost_s, 0.0
-            unsure_j = self._integral_unsure_j()
+            unsure_j = self._integral_unsure_j() + self._channel.gauge_resolution_w * duration_s
             method = "integral"
         else:
             return self._nothing()

@@ -37,6 +37,7 @@ class Channel:
     counter_resolution_j: float = 0.0
     counter_period_s: float = 0.0
     gauge_period_s: float = 0.0
+    gauge_resolution_w: float = 0.0
     added: bool = True
     method: Method | None = None
     provenance: Provenance = "measured"

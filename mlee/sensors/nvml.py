@@ -20,6 +20,7 @@ from mlee.sensors.visible_gpus import select_gpus
 
 COUNTER_PERIOD_S = 0.1
 COUNTER_RESOLUTION_J = 1e-3
+GAUGE_RESOLUTION_W = 1e-3
 INSTANT_GAUGE_PERIOD_S = 0.1
 AVERAGE_GAUGE_PERIOD_S = 1.0
 #: Columns other than energy and power change slowly: they are refreshed this often [s].
@@ -88,6 +89,7 @@ class NvmlSensor(Sensor):
                     counter_resolution_j=COUNTER_RESOLUTION_J,
                     counter_period_s=COUNTER_PERIOD_S,
                     gauge_period_s=period_s,
+                    gauge_resolution_w=GAUGE_RESOLUTION_W,
                 )
             )
         if not channels:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.simulated.compiling import CompilerMissing
+from tests.simulated.machine import VirtualMachine
 from tests.simulated.nvml_stub import StubNvml, installed
 
 
@@ -20,3 +22,18 @@ def stub_nvml(tmp_path: Path) -> Iterator[StubNvml]:
             yield stub
     except CompilerMissing as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture
+def make_machine(tmp_path: Path) -> Iterator[Callable[..., VirtualMachine]]:
+    """Make machines in virtual time (arguments of `VirtualMachine` but the folder); they are closed after the test."""
+    with ExitStack() as stack:
+
+        def make(**hardware: object) -> VirtualMachine:
+            machine = VirtualMachine(tmp_path / f"machine{len(made)}", **hardware)  # type: ignore[arg-type]
+            made.append(machine)
+            stack.callback(machine.close)
+            return machine
+
+        made: list[VirtualMachine] = []
+        yield make

@@ -34,6 +34,7 @@ class VirtualMachine:
     ) -> None:
         self.t_s = 0.0
         self.interval_s = interval_s
+        folder.mkdir(exist_ok=True)
         self.tree = FakePowercap(folder / "sys", zones) if zones else None
         self.stub = stub
         if stub is not None:
@@ -81,3 +82,9 @@ class VirtualMachine:
         measurement = self.sampler.close_window(window)
         assert window.end_s is not None
         return measurement, (window.start_s, window.end_s), [*self.sampler.warnings, *window.warnings]
+
+    def close(self) -> None:
+        """Close traces, sensors and simulated files."""
+        self.sampler.stop()
+        if self.tree is not None:
+            self.tree.close()
