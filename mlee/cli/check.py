@@ -31,7 +31,8 @@ def check(options: SensorOptions) -> int:
         try:
             states[name] = True
             sensor.read(everything=True)
-            stdout.print(f"[green]yes[/] [bold]{name}[/]", highlight=False)
+            aside = "  [dim]only used where rapl is not[/]" if name == "cpu_model" and states["rapl"] else ""
+            stdout.print(f"[green]yes[/] [bold]{name}[/]{aside}", highlight=False)
             for channel in sensor.channels:
                 stdout.print(f"      {escape(_describe(channel, sensor.extra_columns))}", highlight=False, soft_wrap=True)
             for note in sensor.notes:
@@ -46,14 +47,14 @@ def _describe(channel: Channel, extra_columns: tuple[str, ...]) -> str:
     device = channel.device
     parts = [f"{device.kind} {device.index}: {device.name}" + (f" ({device.uuid})" if device.uuid else "")]
     if channel.counter:
-        period = f", updated every {with_unit(channel.counter_period_s, 's')} at most" if channel.counter_period_s else ""
-        step = f" in steps of {with_unit(channel.counter_resolution_j, 'J')}" if channel.counter_resolution_j else ""
+        period = f", updated every {with_unit(channel.counter_period_s, 's', 2)} at most" if channel.counter_period_s else ""
+        step = f" in steps of {with_unit(channel.counter_resolution_j, 'J', 2)}" if channel.counter_resolution_j else ""
         parts.append(("energy model" if channel.method == "model" else "energy counter") + step + period)
     if channel.gauge:
-        period = f" averaged over up to {with_unit(channel.gauge_period_s, 's')}" if channel.gauge_period_s else ""
+        period = f" averaged over up to {with_unit(channel.gauge_period_s, 's', 2)}" if channel.gauge_period_s else ""
         parts.append(f"power{period}")
     if extra_columns:
-        parts.append(", ".join(column.rpartition("_")[0].replace("_", " ") for column in extra_columns))
+        parts.append("also " + ", ".join(column.rpartition("_")[0].replace("_", " ") for column in extra_columns))
     if channel.relative_uncertainty:
         parts.append(f"uncertain by +/- {channel.relative_uncertainty:.0%}")
     if not channel.added and (channel.counter or channel.gauge):
