@@ -24,7 +24,7 @@ from mlee.results import store
 from mlee.wall_meter import WallMeterLog
 
 #: In every output folder: the digest of each file we wrote there. Only what it proves to be ours is ever removed.
-MANIFEST_FILE = ".mlee-manifest.json"
+MANIFEST_FILE = ".mlee-manifest"
 _MANIFEST_FORMAT = "mlee-manifest"
 _CHUNK = 64
 
