@@ -42,7 +42,9 @@ ensure_environment() {
     fi
     "$VENV/bin/python" -c '' 2>/dev/null || { say "making .venv with $("$python" --version)"; "$python" -m venv --clear "$VENV"; }
     say "installing mlee with [$extras] into .venv (PyTorch comes with CUDA: about 6 GB on disk, minutes)"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$ROOT[$extras]" \
+    local quiet=(--quiet)
+    [ -t 2 ] && quiet=() # somebody watches: show what is being downloaded
+    "$VENV/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --editable "$ROOT[$extras]" \
         || { say "The installation failed; see above. Nothing else was changed: start again when it is mended."; exit 1; }
     rm -f "$VENV"/.installed-"$extras"-*
     touch "$stamp"

@@ -224,14 +224,16 @@ def _summarise(rows: Sequence[Row], warnings: dict[str, list[Warning]], missing:
         stdout.print(summary_table("Inference", rows, stdout.width))
     for sensor, reason in missing.items():
         stdout.print(f"[dim]not measured[/] {sensor}: {escape(reason)}", highlight=False, soft_wrap=True)
-    # The same remark about several models is said once.
-    said: dict[Warning, list[str]] = {}
+    # A kind of warning is said once, with the models it concerns: the folders hold every single one.
+    said: dict[str, dict[str, Warning]] = {}
     for model, found in warnings.items():
         for warning in found:
-            said.setdefault(warning, []).append(model)
-    for warning, models in said.items():
-        who = "" if len(models) == len(warnings) else f" ({', '.join(models)})"
-        text = f"[yellow]{warning.code}[/]{escape(who)}: {escape(warning.message)}"
+            said.setdefault(warning.code, {}).setdefault(model, warning)
+    for code, by_model in said.items():
+        who = "" if len(by_model) == len(warnings) else f" ({', '.join(by_model)})"
+        messages = list(dict.fromkeys(warning.message for warning in by_model.values()))
+        more = " (similar for the others)" if len(messages) > 1 else ""
+        text = f"[yellow]{code}[/]{escape(who)}: {escape(messages[0])}{more}"
         stdout.print(text, highlight=False, soft_wrap=True)
 
 

@@ -10,19 +10,19 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mlee.records import RunResult
-from mlee.units import percent, with_unit
+from mlee.units import percent, significant, with_unit
 
 #: Column -> narrowest terminal that shows it.
 _COLUMNS = {
     "model": 0,
-    "samples": 80,
+    "samples": 88,
     "time/sample": 0,
     "energy/sample": 0,
-    "power": 96,
+    "power": 104,
     "top-1": 0,
-    "top-5": 104,
+    "top-5": 112,
     "parameters": 72,
-    "MACs": 88,
+    "MACs": 96,
 }
 _NOT_MEASURED = "-"
 
@@ -71,7 +71,7 @@ def _or_gap(value: float | None, write: Callable[[float], str]) -> str:
 
 
 def _share(unsure_j: float, energy_j: float) -> str:
-    return f" ±{unsure_j / energy_j:.1%}" if energy_j > 0 else ""
+    return f" ±{significant(100 * unsure_j / energy_j, 2)} %" if energy_j > 0 else ""
 
 
 def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
