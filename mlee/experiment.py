@@ -13,13 +13,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from mlee.errors import ConfigError, ResultError
+from mlee.errors import ConfigError, MleeError, ResultError
 from mlee.files import write_atomically
 from mlee.monitor import PHASES_FILE
 from mlee.records import ExecutionPlatform, InferenceConfig, RunResult
@@ -92,7 +93,8 @@ class ExperimentFolder:
         try:
             yield
         except BaseException as error:
-            logger.error("ended by %s: %s", type(error).__name__, error)
+            expected = isinstance(error, MleeError | KeyboardInterrupt)
+            logger.error("ended by %s: %s", type(error).__name__, error, exc_info=not expected)
             raise
         finally:
             logger.removeHandler(handler)
@@ -141,6 +143,16 @@ def is_experiment(folder: Path) -> bool:
     """Whether a folder looks like one of ours, complete or not."""
     prefixes = tuple(f"{prefix}_" for prefix in PREFIXES.values())
     return folder.is_dir() and folder.name.startswith(prefixes)
+
+
+def check_writable(output_dir: Path) -> None:
+    """Make the folder and try it with a file; raises `ConfigError` when that is not possible."""
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_dir):
+            pass
+    except OSError as error:
+        raise _not_writable(output_dir, error.strerror or str(error)) from error
 
 
 def _pretty(document: object) -> str:

@@ -13,10 +13,11 @@ from mlee.backends import inference_backend
 from mlee.backends.base import InferenceBackend, InferenceRequest
 from mlee.datasets import ImageList
 from mlee.errors import ConfigError
-from mlee.experiment import PREFIXES, ExperimentFolder
+from mlee.experiment import PREFIXES, ExperimentFolder, check_writable
 from mlee.monitor import Monitor
 from mlee.platform_info import execution_platform, visible_gpus
 from mlee.records import InferenceConfig, Measurement, Outcome, RunResult, Warning
+from mlee.sensors import open_sensors
 from mlee.sensors.base import SensorOptions
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def run_inference(
     listener.stage(f"loading {request.model}")
     backend = backend_class(request)
     try:
+        _check_loaded(backend, options)
         folder = ExperimentFolder.create(options.output_dir, PREFIXES["inference"], started_at)
         with folder.logging():
             result = _measure(request, backend, options, folder, started_at, listener)
@@ -80,6 +82,33 @@ def _check(options: MeasuringOptions) -> None:
         raise ConfigError(f"--repeats must be 1 or more, got {options.repeats}.")
     if options.warmup_batches < 0 or not 0 <= options.idle_seconds < float("inf"):
         raise ConfigError("--warmup-batches and --idle-seconds must be 0 or more.")
+    check_writable(options.output_dir)
+    if options.sensors != ("auto",):
+        _try_sensors(options.sensors, SensorOptions(cpu_watts=options.cpu_watts))
+
+
+def _check_loaded(backend: InferenceBackend, options: MeasuringOptions) -> None:
+    """Refuse what could only be known with the model loaded, before a folder is made and time is spent."""
+    if options.accuracy == "published" and backend.published_accuracy() is None:
+        raise ConfigError(
+            f"No accuracy is published for {backend.facts.name}.", "leave --accuracy published out for this model"
+        )
+    _try_sensors(options.sensors, _sensor_options(backend, options))
+
+
+def _try_sensors(names: Sequence[str], sensor_options: SensorOptions) -> None:
+    """Open the sensors and close them again: one that is named and missing is an error before the run starts."""
+    for sensor in open_sensors(names, sensor_options)[0]:
+        sensor.close()
+
+
+def _sensor_options(backend: InferenceBackend, options: MeasuringOptions) -> SensorOptions:
+    resolved = backend.resolved
+    return SensorOptions(
+        gpu_uuids=resolved.gpu_uuids or None,
+        gpus_unused_because=None if resolved.gpu_uuids else f"The run uses no GPU (device {resolved.device}).",
+        cpu_watts=options.cpu_watts,
+    )
 
 
 def _measure(
@@ -100,11 +129,7 @@ def _measure(
         gpu_interval_s=options.gpu_interval_s,
         cpu_interval_s=options.cpu_interval_s,
         folder=folder.path,
-        options=SensorOptions(
-            gpu_uuids=resolved.gpu_uuids or None,
-            gpus_unused_because=None if resolved.gpu_uuids else f"The run uses no GPU (device {resolved.device}).",
-            cpu_watts=options.cpu_watts,
-        ),
+        options=_sensor_options(backend, options),
     ) as monitor:
         idle = _idle(monitor, options.idle_seconds, listener)
         listener.stage(f"warming up {backend.facts.name}")
@@ -195,9 +220,7 @@ def _accuracy(outcome: Outcome, backend: InferenceBackend, wanted: str) -> tuple
         return outcome, []
     published = backend.published_accuracy()
     if published is None:
-        raise ConfigError(
-            f"No accuracy is published for {backend.facts.name}.", "leave --accuracy published out for this model"
-        )
+        return outcome, []  # refused before the run
     outcome = replace(
         outcome,
         top1_accuracy=published.top1,

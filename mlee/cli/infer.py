@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from mlee import __version__
 from mlee.backends import BACKEND_NAMES, inference_backend
@@ -34,14 +24,14 @@ from mlee.cli.common import (
     stderr,
     stdout,
 )
+from mlee.cli.screen import Screen
 from mlee.cli.tables import Row, summary_row, summary_table
 from mlee.errors import ConfigError, MleeError
 from mlee.records import Warning
-from mlee.runner import Listener, MeasuringOptions, run_inference
+from mlee.runner import MeasuringOptions, run_inference
 from mlee.sensors import SENSOR_NAMES
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.cpu_model import parse_cpu_watts
-from mlee.units import significant, with_unit
 
 _DESCRIPTION = """\
 Measure time, accuracy and energy of image classifiers at inference.
@@ -164,13 +154,23 @@ def main(arguments: Sequence[str]) -> int:
     missing: dict[str, str] = {}
     for model in models:
         try:
-            with _Screen(model, quiet=args.quiet) as screen:
+            with Screen(model, quiet=args.quiet) as screen:
                 result, folder = run_inference(_request(args, model), args.backend, options, screen)
         except MleeError as error:
             if len(models) == 1:
                 raise
             stderr.print(f"[bold red]{escape(model)} failed[/]", highlight=False)
             report(error)
+            failed.append(model)
+            continue
+        except KeyboardInterrupt:
+            if not args.quiet:
+                _summarise(rows, warnings, missing)
+            raise
+        except Exception as error:  # the other models go on whatever one of them does; its log.txt has the traceback
+            if len(models) == 1:
+                raise
+            stderr.print(f"[bold red]{escape(model)} failed[/] with {type(error).__name__}: {escape(str(error))}")
             failed.append(model)
             continue
         rows.append(summary_row(result))
@@ -235,62 +235,3 @@ def _summarise(rows: Sequence[Row], warnings: dict[str, list[Warning]], missing:
         more = " (similar for the others)" if len(messages) > 1 else ""
         text = f"[yellow]{code}[/]{escape(who)}: {escape(messages[0])}{more}"
         stdout.print(text, highlight=False, soft_wrap=True)
-
-
-class _Screen(Listener):
-    """Shows how a run goes on: a spinner for what takes a while, a bar with throughput and power for a pass."""
-
-    def __init__(self, model: str, *, quiet: bool) -> None:
-        """Prepare the display; nothing is shown when quiet or when nobody looks (no terminal)."""
-        self._model = model
-        self._passes = 0
-        self._power: Callable[[], float | None] = lambda: None
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("[progress.description]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[live]}"),
-            TimeRemainingColumn(),
-            console=stderr,
-            refresh_per_second=4,
-            disable=quiet or not stderr.is_terminal,
-            transient=True,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> _Screen:
-        """Show the display."""
-        logging.getLogger("mlee").setLevel(logging.INFO)
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the display away."""
-        self._progress.stop()
-
-    def stage(self, text: str) -> None:
-        """Show a new line with a spinner."""
-        self._replace(escape(text), None)
-
-    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
-        """Show a bar for a pass."""
-        self._passes += 1
-        self._power = power_w
-        self._replace(f"{escape(self._model)}, pass {self._passes}", samples)
-
-    def progress(self, samples: int) -> None:
-        """Move the bar."""
-        if self._task is None or self._progress.disable:
-            return
-        speed = self._progress.tasks[0].speed
-        live = f"{significant(speed)} samples/s" if speed else ""
-        power_w = self._power()
-        if power_w is not None:
-            live += f"  {with_unit(power_w, 'W')}"
-        self._progress.update(self._task, completed=samples, live=live)
-
-    def _replace(self, text: str, total: int | None) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(text, total=total, live="")

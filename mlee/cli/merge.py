@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--output-log-dir", type=Path, help="where each folder is kept as .tar.gz, if wanted")
     main.add_argument("--external-log", type=Path, metavar="CSV", help="log of a wall meter: time (UTC), power_w")
     main.add_argument("--calibration", type=Path, metavar="FILE", help="calibration made by python -m mlee.calibrate")
+    main.add_argument("--verify", action="store_true", help="compute every energy again from its trace, and compare")
     main.add_argument("--force", action="store_true", help="write existing files again")
     main.add_argument("--clean", action="store_true", help="first remove the files an earlier merge wrote there")
     main.add_argument("--yes", action="store_true", help="do not ask before --clean removes files")
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         results_dir=args.output_agglog_dir,
         archive_dir=args.output_log_dir,
         force=args.force,
+        verify=args.verify,
         wall_meter=meter,
         transform=None if calibration is None else lambda result: apply_calibration(result, calibration),
     )

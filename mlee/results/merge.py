@@ -1,7 +1,7 @@
 """Merging: experiment folders in, one compact result file a run out.
 
-A run's result holds everything already, so merging never opens a trace (only archiving copies it): its cost does not depend
-on how long the runs were. Folders are read, never changed.
+A run's result holds everything already, so merging opens no trace (only archiving copies, and `verify` reads it): its cost
+does not depend on how long the runs were. Folders are read, never changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mlee.experiment import is_experiment, load_result
 from mlee.files import write_atomically
 from mlee.records import RunResult, Warning
 from mlee.results import store
+from mlee.results.verify import verify
 from mlee.wall_meter import WallMeterLog
 
 #: In every output folder: the digest of each file we wrote there. Only what it proves to be ours is ever removed.
@@ -45,6 +46,7 @@ class MergeOptions:
     results_dir: Path
     archive_dir: Path | None = None
     force: bool = False
+    verify: bool = False
     wall_meter: WallMeterLog | None = None
     transform: Callable[[RunResult], RunResult] | None = None
 
@@ -133,6 +135,8 @@ def _merge_one(folder: Path, options: MergeOptions) -> tuple[Merged, list[tuple[
     written: list[tuple[Path, str]] = []
     try:
         result = load_result(folder)
+        if options.verify:
+            verify(folder, result)
         if options.wall_meter is not None:
             result = _join_wall_meter(result, options.wall_meter)
         if options.transform is not None:

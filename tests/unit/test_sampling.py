@@ -14,7 +14,8 @@ from mlee.errors import ConfigError, SensorUnavailable
 from mlee.monitor import Monitor
 from mlee.readings import Channel, Reading
 from mlee.records import Device
-from mlee.sampling import STUCK_S, Sampler
+from mlee.sampling import Sampler
+from mlee.sensor_thread import STUCK_S
 from mlee.sensors.base import Sensor, SensorOptions
 from mlee.sensors.simulated import SimulatedSensor
 from mlee.traces import read_trace
