@@ -26,10 +26,10 @@ class ProcessSensor(Sensor):
         self._clock = options.clock
         self._proc = options.proc
         try:
-            self._tree = ProcessTree()
+            self._tree = ProcessTree(proc=options.proc)
+            self._tree.refresh_now(options.clock())
         except ImportError as error:
             raise SensorUnavailable("The package psutil is not installed.", "run `pip install psutil`") from error
-        self._machine_busy_s = self._busy()
         device = Device(kind="system", index=0, name="process tree of the run")
         self.channels = (Channel(device=device, key="process", sensor=self.name, counter=False, gauge=False, added=False),)
 
@@ -44,11 +44,14 @@ class ProcessSensor(Sensor):
         now = self._clock()
         if everything:
             self._tree.refresh_now(now)
-            self._machine_busy_s = self._busy()
         else:
             self._tree.refresh(now)
         cpu_s, memory = self._tree.usage()
-        return (Reading(now, None, None, (cpu_s, float(memory), self._machine_busy_s if everything else None)),)
+        return (Reading(now, None, None, (cpu_s, float(memory), self._busy() if everything else None)),)
+
+    def close(self) -> None:
+        """Close the files of the process tree."""
+        self._tree.close()
 
     def check_window(self, first: Sequence[Reading | None], last: Sequence[Reading | None]) -> list[Warning]:
         """Warn when other processes kept a noticeable share of the CPUs busy."""

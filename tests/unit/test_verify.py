@@ -33,7 +33,7 @@ def test_a_changed_energy_is_found(folder: Path) -> None:
     device = replace(first.devices[0], energy_j=(first.devices[0].energy_j or 0) * 2)
     forged = replace(result, measurements=(replace(first, devices=(device,)), *result.measurements[1:]))
     (folder / RESULT_FILE).write_text(store.to_json(forged))
-    with pytest.raises(ResultError, match="repeat 1, simulated device.*the result says .* its trace"):
+    with pytest.raises(ResultError, match=r"repeat 1, simulated device.*the result says .* its trace"):
         verify(folder, load_result(folder))
 
 
