@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ CALIBRATED = "calibrated"
 class Calibration:
     """The line wall = offset_w + slope x measured [W], how well it fits, and for what it holds."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
     host: str
     scope: tuple[str, ...]
     offset_w: float
@@ -39,6 +41,16 @@ class Calibration:
     min_power_w: float
     max_power_w: float
     made_at: str
+
+    def __post_init__(self) -> None:
+        """Check the invariants."""
+        if self.points < 3:
+            raise ValueError(f"Calibration.points must be 3 or more, got {self.points}")
+        if not (self.residual_w >= 0 and 0 <= self.min_power_w < self.max_power_w):
+            raise ValueError(
+                "Calibration.residual_w must be 0 or more and min_power_w less than max_power_w, "
+                f"got {self.residual_w}, {self.min_power_w}, {self.max_power_w}"
+            )
 
 
 def fit(host: str, scope: Sequence[str], measured_w: Sequence[float], wall_w: Sequence[float]) -> Calibration:
@@ -86,11 +98,12 @@ def load_calibration(path: Path) -> Calibration:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("format") != FORMAT or document.pop("version") != VERSION:
             raise ValueError(f"not a {FORMAT} of version {VERSION}")
-        return TypeAdapter(Calibration).validate_python(document)
+        return TypeAdapter(Calibration).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise ResultError(f"{path}: field {problem['loc'][0]}: {problem['msg']}") from error
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+        raise ResultError(f"{path}: field {where}: {problem['msg']}") from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ResultError(f"{path} is not a calibration: {error}", "make one with python -m mlee.calibrate") from error
 
 

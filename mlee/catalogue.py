@@ -44,14 +44,23 @@ def display_name(identifier: str) -> str:
 
 
 def match_name(wanted: str, known: Iterable[str]) -> str:
-    """Find a model by name, forgiving case and punctuation; raises `ConfigError` that offers the closest names."""
-    by_plain = {_plain(name): name for name in known}
-    found = by_plain.get(_plain(wanted))
-    if found is not None:
-        return found
+    """Find a model by name, forgiving case and punctuation; raises `ConfigError` that offers the closest names.
+
+    An exact name comes first, then case is forgiven, then punctuation: `regnet_x_3_2gf` and `regnet_x_32gf` differ in
+    punctuation alone and are different models. What then fits several models is refused.
+    """
+    names = list(dict.fromkeys(known))
+    for same in (str, str.lower, _plain):
+        found = [name for name in names if same(name) == same(wanted)]
+        models = {TORCHVISION_NAMES.get(name, name) for name in found}
+        if len(models) == 1:
+            return found[0]
+        if models:
+            raise ConfigError(f"Model name '{wanted}' fits several models.", f"pass one of {', '.join(found)}")
+    by_plain = {_plain(name): name for name in names}
     closest = difflib.get_close_matches(_plain(wanted), by_plain, n=4, cutoff=0.5)
-    names = ", ".join(by_plain[plain] for plain in closest)
-    hint = f"did you mean {names}?" if names else "see `python infer.py --list-models`"
+    offered = ", ".join(by_plain[plain] for plain in closest)
+    hint = f"did you mean {offered}?" if offered else "see `python infer.py --list-models`"
     raise ConfigError(f"Unknown model '{wanted}'.", hint)
 
 

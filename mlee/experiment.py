@@ -134,7 +134,7 @@ def how_far(folder: Path) -> str:
             parts.append(f"after '{closed[-1]}'")
         else:
             parts.append("before the first measurement")
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
         parts.append("before sampling began")
     return ", ".join(parts)
 
@@ -156,7 +156,8 @@ def check_writable(output_dir: Path) -> None:
 
 
 def _pretty(document: object) -> str:
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # ASCII: a path of undecodable bytes has no UTF-8, but an escape.
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def _not_writable(folder: Path, reason: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -23,10 +24,15 @@ def write_atomically(path: Path, text: str) -> None:
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        temporary = None
+    except UnicodeEncodeError as error:
+        raise ResultError(f"{path} cannot be written: its text is not UTF-8 ({error}).") from error
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
         raise ResultError(f"{path} cannot be written: {error.strerror}.", "free space or choose another folder") from error
+    finally:  # also when interrupted
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def _umask() -> int:

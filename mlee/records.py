@@ -8,6 +8,7 @@ The same classes are the schema of the result files (`mlee.results.store` valida
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -23,6 +24,10 @@ Option = str | int | float | bool | None
 _PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
 
 
+#: The largest float: a whole number above it cannot be computed with (NaN fails every comparison).
+_LARGEST = sys.float_info.max
+
+
 def _require(condition: bool, record: object, field: str, rule: str) -> None:
     if not condition:
         raise ValueError(f"{type(record).__name__}.{field} must be {rule}, got {getattr(record, field)!r}")
@@ -32,7 +37,7 @@ def _require_quantities(record: object, *fields: str) -> None:
     """Refuse a quantity that is negative, NaN or infinite; `None` (not measured) passes."""
     for field in fields:
         value = getattr(record, field)
-        _require(value is None or (math.isfinite(value) and value >= 0), record, field, "finite and not negative")
+        _require(value is None or 0 <= value <= _LARGEST, record, field, "finite and not negative")
 
 
 class _Strict:
@@ -127,6 +132,7 @@ class Measurement(_Strict):
     def __post_init__(self) -> None:
         """Check the invariants."""
         _require_quantities(self, "duration_s", "idle_power_w")
+        _require(self.duration_s > 0, self, "duration_s", "more than 0")
         _require(self.started_at.tzinfo is not None, self, "started_at", "a time with a time zone")
 
     @property
@@ -198,6 +204,7 @@ class Outcome(_Strict):
     def __post_init__(self) -> None:
         """Check the invariants."""
         _require_quantities(self, "samples", "loss")
+        _require(self.samples > 0, self, "samples", "1 or more")
         for field in ("top1_accuracy", "top5_accuracy"):
             value = getattr(self, field)
             _require(value is None or 0 <= value <= 1, self, field, "between 0 and 1")

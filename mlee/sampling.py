@@ -112,9 +112,11 @@ class Sampler:
         with ExitStack() as stack:
             lines = self._lock(stack)
             watches = self._watch_ticks(lines)
-            firsts = [line.read(everything=True) for line in lines]
+            # What knows energy is read last, so that nothing lies between its reading and the start.
+            firsts = {line: line.read(everything=True) for line in sorted(lines, key=_knows_energy)}
             start_s = self._clock()
-            for line, first, watched in zip(lines, firsts, watches, strict=True):
+            for line, watched in zip(lines, watches, strict=True):
+                first = firsts[line]
                 if first is not None:
                     line.parts[number] = _part(line, first, watched, start_s)
         self._edge_cpu_s += time.thread_time() - cpu_from_s
@@ -132,7 +134,7 @@ class Sampler:
         not_added: list[DeviceEnergy] = []
         with ExitStack() as stack:
             held = self._lock(stack)
-            lasts = {line: line.read(everything=True) for line in held}
+            lasts = {line: line.read(everything=True) for line in sorted(held, key=_knows_energy, reverse=True)}
             watches = dict(zip(held, self._watch_ticks(held), strict=True))
             for line, part in zip(self.lines, parts, strict=True):
                 line.parts.pop(window.number, None)
@@ -199,6 +201,10 @@ class Sampler:
                         watch.add(reading)
             self._sleep(POLL_S)
         return watches
+
+
+def _knows_energy(line: SensorThread) -> bool:
+    return any(channel.counter or channel.gauge for channel in line.sensor.channels)
 
 
 def _part(line: SensorThread, first: Sequence[Reading | None], watched: Sequence[TickWatch], start_s: float) -> WindowPart:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import AwareDatetime, FiniteFloat, TypeAdapter, ValidationError
 
 from mlee.errors import ResultError, UnsupportedVersion
 from mlee.readings import Channel, Reading, Trace
@@ -112,12 +112,12 @@ def read_trace(path: Path) -> TraceFile:
                 raise ResultError(f"{path}, line 2: expected the columns {', '.join(_COLUMNS)}, got {columns}")
             result = TraceFile(
                 path=path,
-                sensor=str(header["sensor"]),
-                start_utc=datetime.fromisoformat(header["start_utc"]),
-                start_monotonic_s=float(header["start_monotonic_s"]),
+                sensor=header.sensor,
+                start_utc=header.start_utc,
+                start_monotonic_s=header.start_monotonic_s,
                 traces={},
             )
-            rows: dict[str, list[tuple[float, float, float]]] = {key: [] for key in header["devices"]}
+            rows: dict[str, list[tuple[float, float, float]]] = {key: [] for key in header.devices}
             for number, (line, is_last) in enumerate(_with_last(file), start=3):
                 try:
                     key, row = _parse(line, len(columns))
@@ -132,12 +132,20 @@ def read_trace(path: Path) -> TraceFile:
                     ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path} cannot be read: {error}") from error
-    for key, device in header["devices"].items():
-        result.traces[key] = _trace(path, Device(**device), result.sensor, rows[key])
+    for key, device in header.devices.items():
+        result.traces[key] = _trace(path, device, result.sensor, rows[key])
     return result
 
 
-def _read_header(path: Path, line: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    sensor: str
+    start_utc: AwareDatetime
+    start_monotonic_s: FiniteFloat
+    devices: dict[str, Device]
+
+
+def _read_header(path: Path, line: str) -> _Header:
     try:
         header = json.loads(line.removeprefix("#"))
         if header["format"] != FORMAT:
@@ -147,11 +155,16 @@ def _read_header(path: Path, line: str) -> dict[str, Any]:
                 f"{path} has trace format version {header['version']}, this program reads up to {VERSION}.",
                 "update mlee",
             )
-        for key in ("sensor", "start_utc", "start_monotonic_s", "devices"):
-            header[key]
-    except (ValueError, KeyError, TypeError) as error:
+        if header["version"] != VERSION:
+            raise ValueError(f"version is {header['version']!r}")
+        fields = {key: header[key] for key in ("sensor", "start_utc", "start_monotonic_s", "devices")}
+        return TypeAdapter(_Header).validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ResultError(f"{path}, line 1: not the header of a trace: {where}: {problem['msg']}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ResultError(f"{path}, line 1: not the header of a trace: {error}") from error
-    return dict(header)
 
 
 def _parse(line: str, columns: int) -> tuple[str, tuple[float, float, float]]:
@@ -162,8 +175,8 @@ def _parse(line: str, columns: int) -> tuple[str, tuple[float, float, float]]:
     if len(cells) != columns:
         raise ValueError(f"{len(cells)} cells instead of {columns}")
     t_s, energy_j, power_w = (float(cells[i]) if cells[i] else math.nan for i in (0, 2, 3))
-    if not math.isfinite(t_s):
-        raise ValueError("no time")
+    if not all(math.isfinite(value) for value, cell in ((t_s, "t"), (energy_j, cells[2]), (power_w, cells[3])) if cell):
+        raise ValueError("not a finite number")
     return cells[1], (t_s, energy_j, power_w)
 
 

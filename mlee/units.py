@@ -20,7 +20,8 @@ def significant(value: float, digits: int = 3) -> str:
     """
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.{digits - 1}e}")  # 9.996 has its first digit one place further left than it seems
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     text = f"{value:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if decimals > 12 else text
 

@@ -20,6 +20,9 @@ from mlee.records import Device, DeviceEnergy, Measurement, Window
 
 _TIME_COLUMNS = ("unix_s", "time")
 _POWER_COLUMN = "power_w"
+_MAX_W = 1e9
+#: The year 5138: a later time is one in milliseconds.
+_MAX_UNIX_S = 1e11
 
 
 class WallMeterLog:
@@ -58,7 +61,7 @@ class WallMeterLog:
 
 def _read(path: Path) -> tuple[list[float], list[float]]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark first
             rows = csv.DictReader(file)
             columns = rows.fieldnames or []
             time_column = next((name for name in _TIME_COLUMNS if name in columns), None)
@@ -74,8 +77,13 @@ def _read(path: Path) -> tuple[list[float], list[float]]:
                     when, power = _seconds(row[time_column]), float(row[_POWER_COLUMN])
                 except (TypeError, ValueError) as error:
                     raise DataError(f"{path}, line {rows.line_num}: {error}") from error
-                if not (math.isfinite(power) and power >= 0):
-                    raise DataError(f"{path}, line {rows.line_num}: {_POWER_COLUMN} must be 0 or more, got {power}")
+                if not 0 <= power <= _MAX_W:
+                    raise DataError(f"{path}, line {rows.line_num}: {_POWER_COLUMN} must be 0 to {_MAX_W:g} W, got {power}")
+                if not 0 <= when <= _MAX_UNIX_S:
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: time {when:g} s since 1970 is not of this age.",
+                        "unix_s counts seconds, not milliseconds",
+                    )
                 if times and when <= times[-1]:
                     raise DataError(f"{path}, line {rows.line_num}: time does not go forward")
                 times.append(when)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from mlee.errors import MleeError
+from mlee.errors import ConfigError, MleeError
 
 INTERRUPTED = 130
 stdout = Console()
@@ -28,7 +28,7 @@ def run(main: Callable[[Sequence[str]], int]) -> int:
     logging.getLogger("mlee").addHandler(logging.NullHandler())  # the run's log.txt gets messages, the terminal does not
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return main(sys.argv[1:])
+        return main(_readable(sys.argv[1:]))
     except MleeError as error:
         report(error)
         return error.exit_code
@@ -39,6 +39,14 @@ def run(main: Callable[[Sequence[str]], int]) -> int:
         # Whoever read our output (head, less) has seen enough; let the interpreter close without a complaint.
         sys.stdout = None
         return 0
+
+
+def _readable(arguments: Sequence[str]) -> Sequence[str]:
+    """Refuse arguments that are not text: they end up in files that are."""
+    for argument in arguments:
+        if not argument.isprintable() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in argument):
+            raise ConfigError(f"The argument {argument!r} is not UTF-8.", "rename that file or folder")
+    return arguments
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -72,6 +80,17 @@ def natural_int(text: str) -> int:
         value = -1
     if value < 0:
         raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
+    return value
+
+
+def seed(text: str) -> int:
+    """Read an argument: -1, or a whole number that every random generator takes."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -2
+    if not -1 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must be -1 or a whole number from 0 to 2**63 - 1, got '{text}'")
     return value
 
 

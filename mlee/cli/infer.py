@@ -20,6 +20,7 @@ from mlee.cli.common import (
     positive_int,
     report,
     seconds,
+    seed,
     sensor_names,
     stderr,
     stdout,
@@ -102,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"), help="type of weights and images")
     how.add_argument("--compile", action="store_true", help="compile the model first (outside the measurement)")
     how.add_argument("--workers", type=natural_int, metavar="N", help="processes that load images; chosen if not given")
-    how.add_argument("--seed", type=int, default=-1, help="seed of random weights and images; -1 draws and records one")
+    how.add_argument("--seed", type=seed, default=-1, help="seed of random weights and images; -1 draws and records one")
 
     measuring = main.add_argument_group("measuring")
     measuring.add_argument(
@@ -128,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run infer.py; return the exit code."""
     args = parser().parse_args(arguments)
-    cpu_watts = parse_cpu_watts(args.cpu_watts) if args.cpu_watts else None
+    cpu_watts = None if args.cpu_watts is None else parse_cpu_watts(args.cpu_watts)
     if args.check:
         return check(SensorOptions(cpu_watts=cpu_watts))
     if args.list_models:

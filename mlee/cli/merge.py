@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,13 +56,13 @@ def main(arguments: Sequence[str]) -> int:
     meter = WallMeterLog(args.external_log) if args.external_log else None
     calibration = load_calibration(args.calibration) if args.calibration else None
     folders = [folder for directory in (args.directory, *args.train_dirs) for folder in find_folders(directory)]
-    if args.clean and not _clean([args.output_agglog_dir, args.output_log_dir], args.yes):
-        return 1
     if not folders:
         raise ConfigError(
             f"--directory {args.directory} holds no experiment folders (infer_*, train_*).",
             "run `python infer.py` first, or give the folder it wrote to",
         )
+    if args.clean and not _clean([args.output_agglog_dir, args.output_log_dir], args.yes):
+        return 1
     options = MergeOptions(
         results_dir=args.output_agglog_dir,
         archive_dir=args.output_log_dir,
@@ -98,7 +99,7 @@ def _clean(folders: Sequence[Path | None], yes: bool) -> bool:
         return True
     names = ", ".join(str(folder) for folder, paths in found.items() if paths)
     if not yes:
-        if not stdout.is_terminal:
+        if not (stdout.is_terminal and sys.stdin.isatty()):
             raise ConfigError(f"--clean would remove {count} files from {names}.", "pass --yes to agree")
         if stdout.input(f"Remove {count} files that an earlier merge wrote to {escape(names)}? \\[y/N] ").lower() != "y":
             return False

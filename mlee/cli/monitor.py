@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     command = command or args.command
     if not command:
         raise ConfigError("No command to measure.", "put it behind --, for example: python -m mlee.monitor -- sleep 3")
-    if args.json is not None and not os.access(args.json.absolute().parent, os.W_OK):
+    if args.json is not None and (args.json.is_dir() or not os.access(args.json.absolute().parent, os.W_OK)):
         raise ConfigError(f"--json {args.json} cannot be written.", "choose an existing folder you may write to")
     if shutil.which(command[0]) is None:
         missing = not Path(command[0]).exists()

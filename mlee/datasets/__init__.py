@@ -53,12 +53,15 @@ def open_dataset(data_path: str) -> Dataset:
         return SyntheticImages(_count(data_path, count, SYNTHETIC_IMAGES))
     if kind == "sample":
         return sample_images(_count(data_path, count, SAMPLE_IMAGES))
-    return imagenet_validation(Path(data_path).expanduser())
+    try:
+        return imagenet_validation(Path(data_path).expanduser())
+    except RuntimeError as error:
+        raise ConfigError(f"--data-path {data_path}: {error}", "write the path in full") from error
 
 
 def _count(data_path: str, text: str, default: int) -> int:
     if not text:
         return default
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ConfigError(f"--data-path '{data_path}' asks for no whole number of images.", "for example synthetic:1000")
     return int(text)

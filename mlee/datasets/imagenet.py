@@ -33,9 +33,10 @@ def wordnet_ids() -> tuple[str, ...]:
 def imagenet_validation(root: Path) -> ImageList:
     """List the validation images below `root` with their class indices; raises `DataError` naming what is wrong."""
     if not root.is_dir():
-        raise DataError(f"--data-path {root} does not exist.", "pass sample, synthetic, or a folder with ImageNet")
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise DataError(f"--data-path {root} {what}.", "pass sample, synthetic, or a folder with ImageNet")
     val = root / "val" if (root / "val").is_dir() else root
-    folders = sorted(path for path in val.iterdir() if path.is_dir())
+    folders = sorted(path for path in val.iterdir() if path.is_dir() and not path.name.startswith("."))
     if folders:
         return _from_class_folders(val, folders)
     images = sorted(path for path in val.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
@@ -80,11 +81,11 @@ def _from_flat_folder(val: Path, images: list[Path]) -> ImageList:
 
 def _kaggle_labels(path: Path) -> dict[str, int]:
     index_of = {wnid: index for index, wnid in enumerate(wordnet_ids())}
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         try:
             return {row["ImageId"]: index_of[row["PredictionString"].split()[0]] for row in rows}
-        except (KeyError, IndexError, AttributeError) as error:
+        except (KeyError, IndexError, AttributeError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}, line {rows.line_num}: not the list of Kaggle's ImageNet: {error}") from error
 
 
@@ -103,5 +104,5 @@ def _official_labels(folder: Path) -> dict[str, int]:
         return {f"ILSVRC2012_val_{number:08d}": class_of[label] for number, label in enumerate(ids, start=1)}
     except ImportError as error:
         raise DataError(f"{meta} can only be read with scipy.", "run `pip install scipy`") from error
-    except (KeyError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # scipy raises half a dozen kinds for a damaged file; each means the same here
         raise DataError(f"{path} and meta.mat do not belong to ILSVRC 2012: {error}") from error

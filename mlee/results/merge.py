@@ -11,7 +11,8 @@ import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ class Manifest:
                 if document["format"] != _MANIFEST_FORMAT:
                     raise ValueError("unknown format")
                 self._digests = {str(name): str(digest) for name, digest in document["files"].items()}
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise ResultError(f"{self._path} is damaged: {error}.", "remove it by hand after a look") from error
 
     def add(self, name: str, digest: str) -> None:
@@ -116,14 +117,16 @@ def merge(folders: list[Path], options: MergeOptions, progress: Callable[[int], 
             target.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{target} cannot be made: {error.strerror}.", "choose another folder") from error
-    manifests = {target: Manifest(target) for target in targets}
+    manifests = {target.resolve(): Manifest(target) for target in targets}
+    names = Counter(folder.name for folder in {folder.resolve() for folder in folders})
+    doubles = {name for name, count in names.items() if count > 1}
     try:
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for start in range(0, len(folders), _CHUNK):  # in chunks, so that finished results do not pile up
-                outcomes = pool.map(lambda folder: _merge_one(folder, options), folders[start : start + _CHUNK])
+                outcomes = pool.map(lambda folder: _merge_one(folder, options, doubles), folders[start : start + _CHUNK])
                 for number, (merged, written) in enumerate(outcomes, start=start + 1):
                     for path, digest in written:
-                        manifests[path.parent].add(path.name, digest)
+                        manifests[path.parent.resolve()].add(path.name, digest)
                     progress(number)
                     yield merged
     finally:
@@ -131,9 +134,14 @@ def merge(folders: list[Path], options: MergeOptions, progress: Callable[[int], 
             manifest.save()
 
 
-def _merge_one(folder: Path, options: MergeOptions) -> tuple[Merged, list[tuple[Path, str]]]:
+def _merge_one(folder: Path, options: MergeOptions, doubles: Set[str]) -> tuple[Merged, list[tuple[Path, str]]]:
     written: list[tuple[Path, str]] = []
     try:
+        if folder.name in doubles:
+            raise ResultError(
+                f"{folder}: another folder has the same name, so both would be written to one file.",
+                "merge them into different --output-agglog-dir",
+            )
         result = load_result(folder)
         if options.verify:
             verify(folder, result)

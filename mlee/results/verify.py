@@ -13,30 +13,35 @@ from mlee.energy import measure
 from mlee.errors import MeasurementError, ResultError
 from mlee.monitor import PHASES_FILE
 from mlee.readings import Channel, Trace
-from mlee.records import DeviceEnergy, RunResult, Window
+from mlee.records import Device, DeviceEnergy, RunResult, Window
 from mlee.traces import read_trace
 
 #: The slowest energy counter is updated this often [s].
 _SLOWEST_COUNTER_S = 0.1
 #: Rounding in traces and in the sums of thousands of readings.
 _ROUNDING = 1e-4
+_WITHOUT_TRACE = ("external", "calibrated")
 
 
 def verify(folder: Path, result: RunResult) -> None:
     """Compute every measured energy again; raises `ResultError` naming what disagrees or is damaged."""
     windows = _windows(folder)
-    traces: dict[tuple[str, str], Trace] = {}
+    # A trace that ended early (a full disk) is known to be incomplete: the energy was counted without it.
+    ended = {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+    traces: dict[tuple[str, Device], Trace] = {}
     for path in sorted(folder.glob("trace_*.csv")):
         found = read_trace(path)
-        traces |= {(found.sensor, trace.device.name): trace for trace in found.traces.values()}
+        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
     for number, measurement in enumerate(result.measurements, start=1):
         window = windows.get(f"repeat {number}")
         if window is None:
             raise ResultError(f"{folder / PHASES_FILE} does not hold the window 'repeat {number}'.")
         for energy in (*measurement.devices, *measurement.not_added):
-            trace = traces.get((energy.sensor, energy.device.name))
-            if energy.energy_j is None or energy.provenance == "external" or trace is None:
+            if energy.energy_j is None or energy.sensor in _WITHOUT_TRACE or energy.sensor in ended:
                 continue
+            trace = traces.get((energy.sensor, energy.device))
+            if trace is None:
+                raise ResultError(f"{folder.name} has no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
             _compare(folder, f"repeat {number}", energy, trace, window, result)
 
 

@@ -51,17 +51,31 @@ def open_sensor(name: str, options: SensorOptions) -> Sensor:
     return sensor
 
 
+def check_names(names: Sequence[str]) -> list[str]:
+    """Return the names once each; raises `ConfigError` for names that are unknown or cannot stand together."""
+    wanted = list(dict.fromkeys(names))
+    bases = [name.partition(":")[0] for name in wanted]
+    if not wanted:
+        raise ConfigError("--sensors names no sensor.", f"use auto or any of {', '.join(SENSOR_NAMES)}")
+    for name, base in zip(wanted, bases, strict=True):
+        if base not in ("auto", *SENSOR_NAMES) or (base != name and base != "simulated"):
+            raise ConfigError(f"Unknown sensor '{name}'.", f"use auto or any of {', '.join(SENSOR_NAMES)}")
+    if len(set(bases)) < len(bases):
+        raise ConfigError(f"--sensors names one sensor twice: {', '.join(wanted)}.", "name each once")
+    if "rapl" in wanted and "cpu_model" in wanted:
+        raise ConfigError("--sensors names rapl and cpu_model.", "the model only stands in where RAPL is absent")
+    if "auto" in wanted and len(wanted) > 1:
+        raise ConfigError("--sensors mixes auto with names.", "pass auto alone, or the names you want")
+    return wanted
+
+
 def open_sensors(names: Sequence[str], options: SensorOptions) -> tuple[list[Sensor], list[NotMeasured]]:
     """Open the sensors of a run.
 
     `auto` opens all that work, the CPU model only where RAPL does not, and lists the rest as not measured. A sensor asked
     for by name must work: otherwise `SensorUnavailable` is raised and nothing stays open.
     """
-    wanted = list(dict.fromkeys(names))
-    if "rapl" in wanted and "cpu_model" in wanted:
-        raise ConfigError("--sensors names rapl and cpu_model.", "the model only stands in where RAPL is absent")
-    if "auto" in wanted and len(wanted) > 1:
-        raise ConfigError("--sensors mixes auto with names.", "pass auto alone, or the names you want")
+    wanted = check_names(names)
     if wanted == ["auto"]:
         return _open_auto(options)
     sensors: list[Sensor] = []

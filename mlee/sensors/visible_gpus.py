@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from mlee.records import Gpu
 
@@ -57,6 +58,9 @@ def _prefixed(uuid: str) -> str:
 def _resolve(entries: Sequence[str], gpus: Sequence[Gpu], mig_parents: Mapping[str, int]) -> GpuSelection:
     chosen: list[int] = []
     notes: list[str] = []
+    valid = list(takewhile(lambda entry: _index_of(entry, gpus, mig_parents) is not None, entries))
+    if len(set(valid)) < len(valid):  # CUDA then shows none (torch.cuda, _parse_visible_devices)
+        return GpuSelection((), ("a GPU named twice makes CUDA hide all",))
     for entry in entries:
         index = _index_of(entry, gpus, mig_parents)
         if index is None:
@@ -71,7 +75,7 @@ def _resolve(entries: Sequence[str], gpus: Sequence[Gpu], mig_parents: Mapping[s
 
 
 def _index_of(entry: str, gpus: Sequence[Gpu], mig_parents: Mapping[str, int]) -> int | None:
-    if entry.isdigit():
+    if entry.isascii() and entry.isdigit():
         number = int(entry)
         return gpus[number].index if number < len(gpus) else None
     if entry.startswith("MIG-GPU-"):  # the older spelling: MIG-<GPU UUID>/<GPU instance>/<compute instance>

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,7 +63,7 @@ def test_gauge_is_exact_on_a_ramp(first_w: float, last_w: float, start_s: float,
 def test_windows_side_by_side_add_up(cuts: list[float]) -> None:
     whole = trace(PROFILES["square"], [index * 0.1 for index in range(101)], counter=True, gauge=True)
     edges = sorted({0.0, *cuts, 10.0})
-    parts = [Window(start_s=a, end_s=b) for a, b in zip(edges, edges[1:], strict=False) if b - a > 1e-6]
+    parts = [Window(start_s=a, end_s=b) for a, b in pairwise(edges) if b - a > 1e-6]
     total_j = sum(measure(whole, part, BOTH, 0.1).energy_j or 0.0 for part in parts)
     assert total_j == pytest.approx(1500, abs=0.01)
 

@@ -153,7 +153,7 @@ def test_interval_must_be_positive(interval_s: float) -> None:
 
 def test_sensor_asked_for_by_name_must_work(tmp_path: Path) -> None:
     options = SensorOptions(powercap=tmp_path / "nowhere", perf_power=tmp_path / "nowhere")
-    with pytest.raises(SensorUnavailable, match="Sensor rapl cannot be used: .* does not exist"):
+    with pytest.raises(SensorUnavailable, match=r"Sensor rapl cannot be used: .* does not exist"):
         Monitor(["process", "rapl"], options=options)
 
 

@@ -50,3 +50,9 @@ def test_missing_phases_are_named(folder: Path) -> None:
     (folder / "phases.csv").write_text("t_s,event,phase\n")
     with pytest.raises(ResultError, match="does not hold the window 'repeat 1'"):
         verify(folder, load_result(folder))
+
+
+def test_a_missing_trace_is_named(folder: Path) -> None:
+    (folder / "trace_simulated.csv").unlink()
+    with pytest.raises(ResultError, match=r"has no trace of simulated device.* \(trace_simulated\.csv\)"):
+        verify(folder, load_result(folder))

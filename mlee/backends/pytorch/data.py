@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mlee.datasets import Dataset, ImageList, SyntheticImages
@@ -75,7 +75,65 @@ class _SyntheticBatches:
             yield Batch(self._batches[index % len(self._batches)][:size], None)
 
 
-Batches = DataLoader[Any] | _SyntheticBatches
+class _Ranges:
+    """Indices of batches in order; while `warming`, one image for each worker and no more."""
+
+    def __init__(self, samples: int, batch_size: int, workers: int) -> None:
+        self._samples = samples
+        self._batch_size = batch_size
+        self._workers = workers
+        self.warming = False
+
+    def __len__(self) -> int:
+        return -(-self._samples // self._batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.warming:
+            yield from ([index] for index in range(min(self._workers, self._samples)))
+            return
+        for start in range(0, self._samples, self._batch_size):
+            yield list(range(start, min(start + self._batch_size, self._samples)))
+
+
+class ImageLoader:
+    """Batches of image files, loaded by worker processes that stay from pass to pass."""
+
+    def __init__(self, images: _ImageFiles, batch_size: int, workers: int, pin: bool) -> None:
+        self._ranges = _Ranges(len(images), batch_size, workers)
+        self._workers = workers
+        self._loader: DataLoader[Any] = DataLoader(
+            images,
+            batch_sampler=cast(Sampler[list[int]], self._ranges),
+            num_workers=workers,
+            collate_fn=_collate,
+            pin_memory=pin,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._loader)
+
+    def start_workers(self) -> None:
+        """Start the workers and leave them idle.
+
+        Forking is not part of the model's energy. Taking one batch of a real pass would not do: what the workers had
+        prefetched of it would be decoded, and thrown away, inside the first measured window.
+        """
+        if not self._workers:
+            return
+        self._ranges.warming = True
+        try:
+            for _ in self._loader:
+                pass
+        finally:
+            self._ranges.warming = False
+
+
+Batches = ImageLoader | _SyntheticBatches
 
 
 def make_batches(
@@ -92,13 +150,4 @@ def make_batches(
     """Batches in the data set's order; the last, smaller one is kept."""
     if isinstance(dataset, SyntheticImages):
         return _SyntheticBatches(samples, batch_size, image_size, seed, cuda)
-    return DataLoader(
-        _ImageFiles(dataset, preprocess, samples),
-        batch_size=batch_size,
-        shuffle=False,
-        num_workers=workers,
-        collate_fn=_collate,
-        pin_memory=cuda,
-        persistent_workers=workers > 0,
-        prefetch_factor=4 if workers else None,
-    )
+    return ImageLoader(_ImageFiles(dataset, preprocess, samples), batch_size, workers, cuda)

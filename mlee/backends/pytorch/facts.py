@@ -28,7 +28,7 @@ def count_macs(model: nn.Module, image_size: int) -> int | None:
         shadow = copy.deepcopy(model).to("meta").eval()
         with FlopCounterMode(display=False) as counter:
             shadow(torch.empty(1, 3, image_size, image_size, device="meta"))
-    except (RuntimeError, NotImplementedError, ValueError) as error:
+    except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
         log.warning("MACs could not be counted: %s", error)
         return None
     return int(counter.get_total_flops()) // FLOP_PER_MAC

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +12,7 @@ from torch import nn
 from torchvision.transforms._presets import ImageClassification
 
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
-from mlee.backends.pytorch.data import Batches, make_batches
+from mlee.backends.pytorch.data import Batches, ImageLoader, make_batches
 from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
 from mlee.datasets import SyntheticImages, open_dataset
@@ -109,9 +108,8 @@ class PyTorchInference(InferenceBackend):
             for size in sizes:
                 images = torch.rand(size, 3, self._image_size, self._image_size, dtype=self._dtype)
                 self._forward(images.to(self._device))
-        if self.resolved.workers:  # start the loader's workers now: forking them is not part of the model's energy
-            for _ in islice(self._batches, 1):
-                pass
+        if isinstance(self._batches, ImageLoader):
+            self._batches.start_workers()
         self._synchronise()
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -121,6 +119,11 @@ class PyTorchInference(InferenceBackend):
             raise BackendError(
                 f"A batch of {len(images)} images does not fit into the memory of {self._device}.",
                 "pass a smaller --batch-size",
+            ) from error
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise BackendError(
+                f"{self.facts.name} failed on images of size {tuple(images.shape)}: {error}",
+                "leave --image-size out to take the size of the weights, or pass a smaller --batch-size",
             ) from error
         return logits
 
@@ -158,6 +161,11 @@ class PyTorchInference(InferenceBackend):
             raise DataError("No image could be read.", "check --data-path")
         if not labelled:
             return Outcome(samples=samples)
+        if not torch.isfinite(loss_sum):
+            raise BackendError(
+                f"{self.facts.name} gives outputs that are not finite numbers.",
+                "check --weights, or pass --precision fp32 or bf16",
+            )
         return Outcome(
             samples=samples,
             loss=float(loss_sum) / labelled if one_label else None,
@@ -208,7 +216,10 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
     if request.weights == "pretrained":
         source = find_model(request.model)
         return source, source.build(pretrained=True), source.weights_name
-    path = Path(request.weights).expanduser()
+    try:
+        path = Path(request.weights).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"--weights {request.weights}: {error}", "write the path in full") from error
     if path.is_file():
         source = find_model(request.model)
         model = source.build(pretrained=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
@@ -91,7 +92,7 @@ class TorchvisionModel(ModelSource):
                 f"download {self._weights.url} elsewhere and put it at {cache}, or pass --weights random, "
                 "or take a model whose weights are installed: EfficientNetLite0, EfficientNetLite1, EfficientNetLite2",
             ) from error
-        except (RuntimeError, OSError, EOFError, ValueError) as error:
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             cache = Path(torch.hub.get_dir()) / "checkpoints" / self._weights.url.rpartition("/")[2]
             raise BackendError(
                 f"The weights of {self.name} at {cache} cannot be loaded: {error}", "delete that file and try again"
@@ -193,7 +194,8 @@ def load_weights_file(model: nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state)
     except Exception as error:  # torch raises a dozen kinds for a damaged file; each means the same here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # The first line names the network only, the second what does not fit.
+        reason = " ".join(str(error).split("\n", 2)[:2]).strip()[:300] or type(error).__name__
         raise BackendError(
             f"--weights {path} does not hold weights of this model: {reason}",
             "give a file written by torch.save(model.state_dict(), ...) of the same architecture",

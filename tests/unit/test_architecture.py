@@ -1,0 +1,132 @@
+"""What may import what, and who may print (docs/design.md, sections 2 and 3)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: Lowest first. A name with a dot at its end stands for everything below it.
+LEVELS: tuple[tuple[str, ...], ...] = (
+    ("mlee", "mlee.errors", "mlee.units"),
+    ("mlee.records",),
+    ("mlee.readings", "mlee.files", "mlee.catalogue"),
+    ("mlee.edges",),
+    ("mlee.energy", "mlee.traces", "mlee.sensors.", "mlee.datasets.", "mlee.results", "mlee.results.store"),
+    ("mlee.sensor_thread",),
+    ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
+    ("mlee.monitor",),
+    ("mlee.experiment", "mlee.results.verify"),
+    ("mlee.runner", "mlee.results.merge"),
+    ("mlee.cli.",),
+    ("mlee.monitor.__main__", "mlee.calibrate", "infer", "merge_results"),
+)
+HEAVY = {
+    *("torch", "torchvision", "tensorflow", "onnx", "onnxruntime", "pynvml", "psutil", "dash", "plotly", "pandas"),
+    *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL"),
+}
+FRAMEWORKS = ("mlee.backends.pytorch",)
+MAX_LINES = 300
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (*sorted((ROOT / "mlee").rglob("*.py")), *sorted(ROOT.glob("*.py")))
+}
+
+
+def _level(module: str) -> int | None:
+    exact = next((level for level, names in enumerate(LEVELS) if module in names), None)
+    if exact is not None:
+        return exact
+    below = [(name, level) for level, names in enumerate(LEVELS) for name in names if name.endswith(".")]
+    return next((level for name, level in below if f"{module}.".startswith(name)), None)
+
+
+def _package(module: str) -> str:
+    """The package whose modules may import each other freely: sensors, backends, datasets, cli."""
+    return next((name for names in LEVELS for name in names if name.endswith(".") and f"{module}.".startswith(name)), module)
+
+
+def _imports(tree: ast.AST, *, top_only: bool) -> Iterator[tuple[str, int]]:
+    """Yield imported modules with their lines; `top_only` leaves out functions and `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                yield (submodule if submodule in FILES else str(node.module)), node.lineno
+        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield from _imports(node, top_only=top_only)
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+def test_the_tree_is_found() -> None:
+    assert {"mlee.records", "mlee.sensors.nvml", "mlee.cli.infer", "infer"} <= FILES.keys()
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_has_a_level_and_imports_only_lower_ones_or_its_own_package(module: str) -> None:
+    own = _level(module)
+    assert own is not None, f"give {module} a level in LEVELS"
+    for imported, line in _imports(_tree(module), top_only=False):
+        if imported.split(".")[0] != "mlee":
+            continue
+        level = _level(imported)
+        assert level is not None, f"{module}:{line} imports {imported}, which has no level"
+        same = _package(imported) == _package(module) != module
+        assert level < own or same, f"{module}:{line} (level {own}) imports {imported} (level {level})"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_heavy_libraries_are_imported_late_or_by_their_own_leaf(module: str) -> None:
+    if module.startswith(FRAMEWORKS):
+        return
+    heavy = [
+        f"{name} in line {line}" for name, line in _imports(_tree(module), top_only=True) if name.split(".")[0] in HEAVY
+    ]
+    assert not heavy, f"{module} imports {', '.join(heavy)} at its top"
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith(("mlee.", "infer", "merge"))])
+def test_frameworks_are_reached_by_name_only(module: str) -> None:
+    if module.startswith(FRAMEWORKS):
+        return
+    reached = [name for name, _ in _imports(_tree(module), top_only=False) if name.startswith(FRAMEWORKS)]
+    assert not reached
+
+
+def _speaks(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in ("print", "sys.exit", "exit", "quit", "input", "sys.stdout.write", "sys.stderr.write"):
+                yield f"{name} in line {node.lineno}"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from (
+                f"{name} in line {node.lineno}" for name in names if (name or "").split(".")[0] in ("argparse", "rich")
+            )
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_only_the_command_line_prints_parses_and_exits(module: str) -> None:
+    if module.startswith("mlee.cli"):
+        return
+    spoken = list(_speaks(_tree(module)))
+    if _level(module) == len(LEVELS) - 1:
+        spoken = [word for word in spoken if not word.startswith("sys.exit")]
+    assert not spoken
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_is_short(module: str) -> None:
+    lines = len(FILES[module].read_text(encoding="utf-8").splitlines())
+    limit = 15 if _level(module) == len(LEVELS) - 1 else MAX_LINES
+    assert lines <= limit, f"{module} has {lines} lines: split it by noun"

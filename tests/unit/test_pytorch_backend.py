@@ -1,0 +1,439 @@
+"""The PyTorch backend: what it counts is what a plain computation gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+torchvision = pytest.importorskip("torchvision")
+
+from PIL import Image  # noqa: E402
+
+from mlee.backends.base import InferenceRequest  # noqa: E402
+from mlee.backends.pytorch import models  # noqa: E402
+from mlee.backends.pytorch.facts import count_macs, count_parameters, weights_bytes  # noqa: E402
+from mlee.backends.pytorch.inference import PyTorchInference  # noqa: E402
+from mlee.backends.pytorch.models import find_model, load_weights_file, model_names, with_image_size  # noqa: E402
+from mlee.catalogue import TORCHVISION_NAMES  # noqa: E402
+from mlee.datasets.imagenet import wordnet_ids  # noqa: E402
+from mlee.errors import BackendError, ConfigError, DataError, MleeError  # noqa: E402
+
+SMALL = "squeezenet1_1"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _backend(**fields: Any) -> PyTorchInference:
+    defaults: dict[str, Any] = {
+        "model": SMALL,
+        "data_path": "sample:6",
+        "weights": "random",
+        "device": "cpu",
+        "batch_size": 4,
+        "workers": 0,
+        "image_size": 32,
+        "seed": 3,
+    }
+    return PyTorchInference(InferenceRequest(**{**defaults, **fields}))
+
+
+def _nothing(samples: int) -> None:
+    pass
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Seven images in three class folders, in ImageNet's layout."""
+    draw = np.random.default_rng(0)
+    for number, label in enumerate((5, 5, 5, 281, 281, 999, 999)):
+        folder = tmp_path / "val" / wordnet_ids()[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    return tmp_path
+
+
+def _truth(logits: np.ndarray[Any, Any], labels: tuple[tuple[int, ...], ...]) -> tuple[float, float]:
+    order = np.argsort(-logits, axis=1)
+    top1 = np.mean([order[row, 0] in right for row, right in enumerate(labels)])
+    top5 = np.mean([bool(set(order[row, :5]) & set(right)) for row, right in enumerate(labels)])
+    return float(top1), float(top5)
+
+
+class _Favours(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """Outputs that depend on the image only, with some classes lifted above all others so that hits happen."""
+
+    def __init__(self, classes: list[int]) -> None:
+        super().__init__()
+        weight = torch.randn(3 * 32 * 32, 1000, generator=torch.Generator().manual_seed(1))
+        self.register_buffer("weight", 0.02 * weight)
+        lift = torch.zeros(1000)
+        lift[classes] = 20.0
+        self.register_buffer("lift", lift)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) @ self.weight + self.lift
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6, 13, 64])
+def test_hits_with_several_right_classes_and_a_partial_batch_are_those_of_numpy(batch_size: int) -> None:
+    backend = _backend(data_path="sample:13", batch_size=batch_size)
+    backend._model = _Favours([281, 285, 967, 504, 657, 744, 665, 670]).eval()
+    outcome = backend.evaluate(_nothing)
+    labels = backend.dataset.labels  # type: ignore[union-attr]
+    assert labels is not None
+    top1, top5 = _truth(backend.predict().numpy(), labels)
+    assert 0 < top1 < top5 < 1, "the test must tell hits from misses"
+    assert (outcome.samples, outcome.top1_accuracy, outcome.top5_accuracy) == (13, pytest.approx(top1), pytest.approx(top5))
+    assert outcome.loss is None, "there is no cross entropy where several classes are right"
+
+
+def test_padding_of_missing_labels_is_never_a_hit() -> None:
+    class Last(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.eye(1000)[999].repeat(len(images), 1)  # class -1, counted from the end
+
+    backend = _backend(data_path="sample:6", batch_size=6)
+    backend._model = Last()
+    assert backend.evaluate(_nothing).top1_accuracy == 0
+
+
+def test_loss_and_hits_on_one_label_are_those_of_numpy(photographs: Path) -> None:
+    backend = _backend(data_path=str(photographs), batch_size=3)
+    backend._model = _Favours([5, 281, 7]).eval()
+    outcome = backend.evaluate(_nothing)
+    logits = backend.predict().double().numpy()
+    labels = [5, 5, 5, 281, 281, 999, 999]
+    shifted = logits - logits.max(1, keepdims=True)
+    loss = np.mean(np.log(np.exp(shifted).sum(1)) - shifted[np.arange(7), labels])
+    top1, top5 = _truth(logits, tuple((label,) for label in labels))
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    assert (outcome.top1_accuracy, outcome.top5_accuracy) == (pytest.approx(top1), pytest.approx(top5))
+    assert (outcome.accuracy_provenance, outcome.accuracy_source) == ("measured", "imagenet")
+
+
+def test_progress_counts_samples_up_to_all() -> None:
+    seen: list[int] = []
+    backend = _backend(data_path="sample:10", batch_size=4)
+    backend.evaluate(seen.append)
+    assert seen == [4, 8, 10]
+    assert (backend.resolved.batches, backend.resolved.samples) == (3, 10)
+
+
+def test_batches_limit_the_samples() -> None:
+    assert _backend(data_path="sample:10", batch_size=4, n_batches=2).evaluate(_nothing).samples == 8
+    assert _backend(data_path="sample:10", batch_size=4, n_batches=9).evaluate(_nothing).samples == 10
+
+
+def test_synthetic_images_have_no_accuracy_and_are_the_same_for_a_seed() -> None:
+    first, again, other = (_backend(data_path="synthetic:9", seed=seed) for seed in (3, 3, 4))
+    outcome = first.evaluate(_nothing)
+    assert (outcome.samples, outcome.top1_accuracy, outcome.accuracy_provenance) == (9, None, None)
+    assert torch.equal(first.predict(), again.predict())
+    assert not torch.equal(first.predict(), other.predict())
+
+
+@pytest.mark.parametrize("junk", [b"", b"not an image", "truncated"])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_unreadable_image_is_named(junk: bytes | str, workers: int, photographs: Path) -> None:
+    broken = photographs / "val" / wordnet_ids()[281] / "3.png"
+    broken.write_bytes(broken.read_bytes()[:200] if isinstance(junk, str) else junk)
+    backend = _backend(data_path=str(photographs), workers=workers)
+    with pytest.raises(DataError, match=r"3\.png") as refused:
+        backend.evaluate(_nothing)
+    assert "--skip-corrupt" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_unreadable_images_are_skipped_and_counted_on_request(workers: int, photographs: Path) -> None:
+    for name in ("0.png", "1.png", "2.png"):  # a whole batch of them
+        (photographs / "val" / wordnet_ids()[5] / name).write_bytes(b"x")
+    backend = _backend(data_path=str(photographs), workers=workers, batch_size=3, skip_corrupt=True)
+    for _ in range(2):
+        assert backend.evaluate(_nothing).samples == 4
+        (warning,) = backend.warnings()
+        assert warning.code == "corrupt-images"
+        assert warning.message.startswith("3 images were skipped")
+        assert "0.png" in warning.message
+
+
+def test_nothing_readable_is_an_error(photographs: Path) -> None:
+    for path in photographs.rglob("*.png"):
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match="No image could be read"):
+        _backend(data_path=str(photographs), skip_corrupt=True).evaluate(_nothing)
+
+
+@pytest.mark.slow
+def test_the_warm_up_leaves_no_images_to_be_loaded_during_the_measurement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the loader prefetched for the warm-up is thrown away: it must not be decoded inside the window."""
+    from mlee.backends.pytorch import data
+
+    log = tmp_path / "decoded"
+    load = data._ImageFiles.__getitem__
+
+    def counting(self: Any, index: int) -> Any:
+        with open(log, "a") as file:
+            file.write(f"{index}\n")
+        return load(self, index)
+
+    monkeypatch.setattr(data._ImageFiles, "__getitem__", counting)
+    backend = _backend(data_path="sample:64", batch_size=4, workers=2)
+    backend.warm_up(1)
+    assert backend.evaluate(_nothing).samples == 64
+    warmed = len(log.read_text().splitlines()) - 64
+    assert warmed <= 2 * 4, f"the warm-up had {warmed} images decoded"
+
+
+def test_random_weights_follow_the_seed() -> None:
+    first, again, other = (_backend(seed=seed)._model.state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_file_of_weights_gives_the_same_outputs(tmp_path: Path) -> None:
+    backend = _backend(seed=3)
+    torch.save(backend._model.state_dict(), tmp_path / "weights.pth")
+    loaded = _backend(seed=9, weights=str(tmp_path / "weights.pth"))
+    assert torch.equal(loaded.predict(), backend.predict())
+    assert loaded.resolved.weights == "file weights.pth"
+    assert backend.facts.weights_bytes == pytest.approx((tmp_path / "weights.pth").stat().st_size, rel=0.01)
+
+
+def _write_damaged(path: Path) -> None:
+    torch.save(find_model(SMALL).build(pretrained=False).state_dict(), path)
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _write_damaged,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"<html>404</html>"),
+        lambda path: torch.save([1, 2], path),
+        lambda path: torch.save({"a": torch.ones(1)}, path),
+        lambda path: torch.save(torch.nn.Linear(2, 2), path),
+    ],
+)
+def test_a_file_that_holds_no_weights_of_the_model_is_refused_by_name(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "w.pth")
+    with pytest.raises(BackendError, match=r"w\.pth does not hold weights of this model"):
+        _backend(weights=str(tmp_path / "w.pth"))
+
+
+def test_weights_of_another_architecture_name_a_parameter_that_does_not_fit(tmp_path: Path) -> None:
+    torch.save(find_model("resnet18").build(pretrained=False).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(BackendError, match=r"classifier|features"):
+        load_weights_file(find_model(SMALL).build(pretrained=False), tmp_path / "w.pth")
+
+
+def test_weights_that_give_no_numbers_are_an_expected_error(photographs: Path, tmp_path: Path) -> None:
+    state = find_model(SMALL).build(pretrained=False).state_dict()
+    state["classifier.1.bias"].fill_(float("nan"))
+    torch.save(state, tmp_path / "nan.pth")
+    backend = _backend(data_path=str(photographs), weights=str(tmp_path / "nan.pth"))
+    with pytest.raises(MleeError):
+        backend.evaluate(_nothing)
+
+
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V9", "/none/w.pth", "w.pt", "~nosuchuser/w.pth"])
+def test_weights_that_do_not_exist_are_a_configuration_error(weights: str) -> None:
+    with pytest.raises(ConfigError, match="--weights"):
+        _backend(weights=weights)
+
+
+@pytest.mark.parametrize("error", [URLError("no route"), TimeoutError("slow"), ConnectionResetError("gone")])
+def test_without_internet_the_file_and_its_place_are_named(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(BackendError, match="ResNet50 could not be downloaded") as refused:
+        _backend(model="ResNet50", weights="pretrained")
+    hint = refused.value.hint or ""
+    assert "https://download.pytorch.org/models/resnet50-11ad3fa6.pth" in hint
+    assert str(tmp_path / "checkpoints" / "resnet50-11ad3fa6.pth") in hint
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04junk"])
+def test_damaged_downloaded_weights_name_the_file_to_delete(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(content)
+    with pytest.raises(BackendError, match=r"resnet18-f37072fd\.pth") as refused:
+        _backend(model="resnet18", weights="pretrained")
+    assert "delete" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet50",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "efficientnet_b0",
+        "regnet_x_400mf",
+        "densenet121",
+        "resnext50_32x4d",
+        pytest.param("vgg16", marks=pytest.mark.slow),
+        pytest.param("vit_b_16", marks=pytest.mark.slow),
+        pytest.param("inception_v3", marks=pytest.mark.slow),
+        pytest.param("convnext_tiny", marks=pytest.mark.slow),
+    ],
+)
+def test_macs_and_parameters_are_those_torchvision_publishes(name: str) -> None:
+    source = find_model(name)
+    model = source.build(pretrained=False)
+    meta = torchvision.models.get_model_weights(name).DEFAULT.meta
+    macs = count_macs(model, source.preprocessing().crop_size[0])
+    assert macs is not None
+    assert macs / 1e9 == pytest.approx(meta["_ops"], rel=0.01)
+    assert count_parameters(model) == meta["num_params"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TORCHVISION_NAMES])
+def test_parameters_of_the_2022_models_are_those_published(name: str) -> None:
+    model = find_model(name).build(pretrained=False)
+    assert (
+        count_parameters(model) == torchvision.models.get_model_weights(TORCHVISION_NAMES[name]).DEFAULT.meta["num_params"]
+    )
+
+
+def test_macs_grow_with_the_image_and_do_not_touch_the_model() -> None:
+    model = find_model(SMALL).build(pretrained=False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    small, large = count_macs(model, 64), count_macs(model, 128)
+    assert small is not None
+    assert large is not None
+    assert large > 3 * small
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_operators_that_cannot_be_counted_give_no_macs() -> None:
+    class Data(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images[images > 0]  # its shape depends on the values
+
+    assert count_macs(Data(), 32) is None
+
+
+def test_the_size_of_weights_is_the_size_of_their_file(tmp_path: Path) -> None:
+    model = find_model(SMALL).build(pretrained=False)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    assert weights_bytes(model) == pytest.approx((tmp_path / "w.pth").stat().st_size, rel=0.01)
+
+
+@pytest.mark.parametrize(("size", "resize"), [(224, 256), (112, 128), (299, 342)])
+def test_another_image_size_keeps_the_share_of_the_crop(size: int, resize: int) -> None:
+    preset = find_model(SMALL).preprocessing()
+    changed = with_image_size(preset, size)
+    assert (changed.crop_size, changed.resize_size) == ([size], [resize])
+    assert changed(Image.new("RGB", (400, 500))).shape == (3, size, size)
+    assert with_image_size(preset, None) is preset
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "inception_v3", "image_size": 1, "data_path": "synthetic:1"},
+        {"model": "vit_b_32", "image_size": 100, "data_path": "synthetic:1"},
+    ],
+)
+def test_an_image_size_the_model_cannot_take_is_an_expected_error(fields: dict[str, Any]) -> None:
+    with pytest.raises(MleeError, match=r"image.size"):
+        _backend(**fields).warm_up(1)
+
+
+@pytest.mark.parametrize("preprocessing", ["EfficientNetLite0", "inception_v3"])
+def test_preprocessing_of_another_model_is_taken_by_name(preprocessing: str) -> None:
+    backend = _backend(eval_preprocessing=preprocessing, image_size=None)
+    assert backend.resolved.image_size == find_model(preprocessing).preprocessing().crop_size[0]
+    with pytest.raises(ConfigError, match="Unknown model"):
+        _backend(eval_preprocessing="nobodys")
+
+
+def test_published_accuracy_is_that_of_the_metadata() -> None:
+    published = find_model("ResNet50", "IMAGENET1K_V1").published_accuracy()
+    assert published is not None
+    assert (published.top1, published.top5) == (pytest.approx(0.76130), pytest.approx(0.92862))
+    assert "ResNet50_Weights.IMAGENET1K_V1" in published.source
+    lite = find_model("EfficientNetLite1").published_accuracy()
+    assert lite is not None
+    assert (lite.top1, lite.top5) == (0.767, None)
+
+
+def test_every_model_of_the_list_has_preprocessing_and_a_2022_name_comes_first() -> None:
+    names = model_names()
+    assert len(names) == len(set(names))
+    assert names[: len(TORCHVISION_NAMES)] == tuple(TORCHVISION_NAMES)
+    for name in names:
+        source = find_model(name)
+        assert source.name == name
+        assert source.preprocessing().crop_size[0] >= 224
+
+
+def test_published_weights_by_name_are_only_for_models_that_have_several() -> None:
+    with pytest.raises(ConfigError, match="only one set"):
+        find_model("EfficientNetLite0", "IMAGENET1K_V1")
+
+
+def test_lite_without_its_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    monkeypatch.setattr(models, "import_module", missing)
+    with pytest.raises(BackendError, match="needs the package efficientnet_lite_pytorch") as refused:
+        find_model("EfficientNetLite2").build(pretrained=True)
+    assert "pip install" in (refused.value.hint or "")
+
+
+def test_efficientnet_lite_classifies_the_six_photographs_right() -> None:
+    backend = _backend(model="EfficientNetLite0", weights="pretrained", image_size=None, data_path="sample:6", batch_size=6)
+    outcome = backend.evaluate(_nothing)
+    assert (outcome.samples, outcome.top1_accuracy, outcome.top5_accuracy) == (6, 1.0, 1.0)
+    assert backend.facts.parameters == pytest.approx(4.65e6, rel=0.01)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_smaller_numbers_run_and_give_nearly_the_same(precision: str) -> None:
+    exact, small = _backend(image_size=64).predict(), _backend(image_size=64, precision=precision).predict()
+    assert (exact - small).abs().max() < 0.05 * exact.abs().max() + 0.05
+    assert _backend(precision=precision).evaluate(_nothing).samples == 6
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7", "tpu", "cuda:x", ""])
+def test_a_device_that_is_not_there_is_a_configuration_error(device: str) -> None:
+    with pytest.raises(ConfigError, match=f"--device '?{device}"):
+        _backend(device=device)
+
+
+def test_the_run_is_described_as_it_is() -> None:
+    backend = _backend(batch_size=4, image_size=64)
+    assert backend.resolved.device == "cpu"
+    assert backend.resolved.gpu_uuids == ()
+    assert backend.resolved.global_batch_size == 4
+    assert backend.details["threads"] == 1
+    assert backend.details["resize_size"] == 73
+    assert backend.details["batch_size_per_gpu"] is None
