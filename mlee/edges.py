@@ -20,6 +20,8 @@ from mlee.readings import Channel, Reading
 
 #: Over more periods than this, a reading need not be dated back to the tick it shows.
 _MANY_PERIODS = 10
+#: Two instants differ by whole periods up to this share of one: ticks are seen with the jitter of the looks at them.
+_SAME_TICK = 0.1
 
 
 class Tick(NamedTuple):
@@ -75,11 +77,6 @@ class TickWatch:
         elif reading.energy_j > previous.energy_j:
             middle_s, gap_s = (previous.t_s + reading.t_s) / 2, reading.t_s - previous.t_s
             self.ticks.append(Tick(middle_s, reading.energy_j, gap_s))
-
-    @property
-    def done(self) -> bool:
-        """Whether enough ticks are known for a power."""
-        return self.after() is not None
 
     def after(self) -> tuple[Tick, Tick] | None:
         """Return the first tick and the next one far enough from it."""
@@ -166,13 +163,15 @@ def end_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch, rec
         return _at_reading(channel, at_s, last)
     tick, later = pair
     period_s, step_j = watch.period_s(), tick.energy_j - last.energy_j
-    into_s = min(max(period_s - (tick.t_s - at_s), 0.0), period_s)
-    straight_j = step_j * into_s / period_s
+    # A machine under load may look too late and see two updates as one.
+    length_s = period_s * max(1, math.ceil((tick.t_s - last.t_s) / period_s - _SAME_TICK))
+    into_s = min(max(length_s - (tick.t_s - at_s), 0.0), length_s)
+    straight_j = step_j * into_s / length_s
     inside_j, unsure_j = _one_change(
         step_j=step_j,
-        length_s=period_s,
+        length_s=length_s,
         into_s=into_s,
-        before_w=_power_before(recent, last, tick, period_s),
+        before_w=_power_before(recent, last, tick, length_s, period_s),
         after_w=_power_w(tick, later),
     )
     return Edge(
@@ -206,8 +205,8 @@ def _one_change(
     return min(max(inside_j, 0.0), step_j), abs(inside_j - straight_j)
 
 
-def _power_before(recent: Iterable[Reading], last: Reading, tick: Tick, period_s: float) -> float | None:
-    """Mean power up to the last tick before the end [W], from the latest reading that shows an earlier tick."""
+def _power_before(recent: Iterable[Reading], last: Reading, tick: Tick, length_s: float, period_s: float) -> float | None:
+    """Mean power up to the last tick before the end, `length_s` before `tick` [W], from a reading of an earlier tick."""
     assert last.energy_j is not None
     for reading in reversed(list(recent)):
         if reading.energy_j is None or reading.energy_j >= last.energy_j:
@@ -215,8 +214,8 @@ def _power_before(recent: Iterable[Reading], last: Reading, tick: Tick, period_s
         if tick.t_s - reading.t_s > _MANY_PERIODS * period_s:  # both ends are stale by the same on average
             return (last.energy_j - reading.energy_j) / (last.t_s - reading.t_s)
         dated = _dated(reading, tick, period_s)
-        if dated is not None and dated.t_s < tick.t_s - 1.5 * period_s:
-            return (last.energy_j - dated.energy_j) / (tick.t_s - period_s - dated.t_s)
+        if dated is not None and dated.t_s < tick.t_s - length_s - 0.5 * period_s:
+            return (last.energy_j - dated.energy_j) / (tick.t_s - length_s - dated.t_s)
     return None
 
 

@@ -111,9 +111,10 @@ class Sampler:
         number, self._numbers = self._numbers, self._numbers + 1
         with ExitStack() as stack:
             lines = self._lock(stack)
-            watches = self._watch_ticks(lines)
-            # What knows energy is read last, so that nothing lies between its reading and the start.
-            firsts = {line: line.read(everything=True) for line in sorted(lines, key=_knows_energy)}
+            # Everything slow comes before the watch: nothing but one look at the counters lies between a tick and the start.
+            firsts = {line: line.read(everything=True) for line in lines}
+            watches = self._watch_ticks(lines, {}, TickWatch.before)
+            firsts |= {line: line.read() for line in lines if _knows_energy(line)}
             start_s = self._clock()
             for line, watched in zip(lines, watches, strict=True):
                 first = firsts[line]
@@ -134,21 +135,27 @@ class Sampler:
         not_added: list[DeviceEnergy] = []
         with ExitStack() as stack:
             held = self._lock(stack)
-            lasts = {line: line.read(everything=True) for line in sorted(held, key=_knows_energy, reverse=True)}
-            watches = dict(zip(held, self._watch_ticks(held), strict=True))
+            # What counts exactly is read first, then the counters that tick, and they are watched from there on: the first
+            # tick after the end must not be missed. Everything else has time.
+            lasts = {line: line.read(everything=True) for line in held if _knows_energy(line) and not _ticks(line)}
+            ends = {line: line.read_counters() for line in held if line.alive and _ticks(line)}
+            watches = dict(zip(held, self._watch_ticks(held, ends, TickWatch.after), strict=True))
+            lasts |= {line: line.read(everything=True) for line in held if line not in lasts}
             for line, part in zip(self.lines, parts, strict=True):
                 line.parts.pop(window.number, None)
                 if part is None:
                     continue
                 last = lasts.get(line)
+                at_end = ends.get(line, last)
                 for index, channel in enumerate(line.sensor.channels):
-                    fold, reading = part.folds[index], None if last is None else last[index]
+                    fold = part.folds[index]
                     if fold is None:
                         continue
+                    reading = None if at_end is None else at_end[index]
                     edge = Edge(end_s, None)
                     if reading is not None:
                         edge = end_edge(channel, end_s, reading, watches[line][index], fold.recent)
-                    energy = fold.finish(edge, reading)
+                    energy = fold.finish(edge, None if last is None else last[index])
                     (added if channel.added else not_added).append(energy)
                     if channel.added:
                         window.warnings.extend(judge(energy, channel, end_s - window.start_s))
@@ -178,29 +185,42 @@ class Sampler:
             lines.append(line)
         return lines
 
-    def _watch_ticks(self, lines: Sequence[SensorThread]) -> list[list[TickWatch]]:
-        """Look at the counters in quick succession until each was seen to update twice (or long enough)."""
+    def _watch_ticks(
+        self,
+        lines: Sequence[SensorThread],
+        known: Mapping[SensorThread, Sequence[Reading | None] | None],
+        ready: Callable[[TickWatch], object | None],
+    ) -> list[list[TickWatch]]:
+        """Look at the counters in quick succession until each was seen to update often enough to be `ready` (or too long).
+
+        `known` are readings that were taken just before.
+        """
         watches = [[TickWatch() for _ in line.sensor.channels] for line in lines]
+        for line, watched in zip(lines, watches, strict=True):
+            _show(watched, known.get(line))
         pending = [
             (watch, channel.counter_period_s)
             for line, watched in zip(lines, watches, strict=True)
             for watch, channel in zip(watched, line.sensor.channels, strict=True)
             if line.alive and channel.counter and channel.counter_period_s > 0
         ]
-        polled = [
-            (line, watched)
-            for line, watched in zip(lines, watches, strict=True)
-            if any(channel.counter_period_s > 0 for channel in line.sensor.channels)
-        ]
+        polled = [(line, watched) for line, watched in zip(lines, watches, strict=True) if _ticks(line)]
         deadline_s = self._clock() + 2.5 * max((period_s for _, period_s in pending), default=0.0)
-        while polled and not all(watch.done for watch, _ in pending) and self._clock() < deadline_s:
+        while polled and not all(ready(watch) for watch, _ in pending) and self._clock() < deadline_s:
             for line, watched in polled:
-                readings = line.read_counters() if line.alive else None
-                for watch, reading in zip(watched, readings or (), strict=False):
-                    if reading is not None:
-                        watch.add(reading)
+                _show(watched, line.read_counters() if line.alive else None)
             self._sleep(POLL_S)
         return watches
+
+
+def _show(watches: Sequence[TickWatch], readings: Sequence[Reading | None] | None) -> None:
+    for watch, reading in zip(watches, readings or (), strict=False):
+        if reading is not None:
+            watch.add(reading)
+
+
+def _ticks(line: SensorThread) -> bool:
+    return any(channel.counter and channel.counter_period_s > 0 for channel in line.sensor.channels)
 
 
 def _knows_energy(line: SensorThread) -> bool:

@@ -20,7 +20,7 @@ need_packages() {
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
-        if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+        if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             echo "$name"
             return
         fi
