@@ -10,16 +10,16 @@ from pathlib import Path
 from mlee.errors import ResultError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` by way of a temporary file in the same folder, fsync and rename.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` by way of a temporary file in the same folder, fsync and rename.
 
     Raises `ResultError` naming the path when the disk is full or not writable; an existing file is then unharmed.
     """
     temporary: str | None = None
     try:
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
