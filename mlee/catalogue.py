@@ -1,10 +1,11 @@
-"""Names of models: the 2022 names, what each backend calls them, and help for names that are misspelt."""
+"""Models: their names in each backend, where they were published, and help for names that are misspelt."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mlee.errors import ConfigError
 
@@ -36,6 +37,56 @@ TORCHVISION_NAMES: dict[str, str] = {
     "RegNetX8GF": "regnet_x_8gf",
     "RegNetX32GF": "regnet_x_32gf",
 }
+
+_PYTORCH_RECIPES = "https://github.com/pytorch/vision/tree/main/references/classification"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Where a model was published, how many epochs its authors (or their recipe) trained it, and where that stands."""
+
+    url: str
+    epochs: int | None
+    epochs_source: str | None = None
+
+
+def _paper(arxiv: str, epochs: int | None, source: str | None = None) -> Publication:
+    url = f"https://arxiv.org/abs/{arxiv}"
+    return Publication(url, epochs, None if epochs is None else source or url)
+
+
+_RESNET = _paper("1512.03385", 90, _PYTORCH_RECIPES)
+_VGG = _paper("1409.1556", 90, _PYTORCH_RECIPES)
+_RESNEXT = _paper("1611.05431", 100, _PYTORCH_RECIPES)
+_REGNET = _paper("2003.13678", 100, _PYTORCH_RECIPES)
+_DENSENET = _paper("1608.06993", 90)
+_MOBILENET_V3 = _paper("1905.02244", 600, _PYTORCH_RECIPES)
+_QUICKNET = _paper("2011.09398", 600, "https://github.com/larq/zoo/blob/main/larq_zoo/training/sota_experiments.py")
+_EFFICIENTNET = _paper("1905.11946", None)
+
+#: Facts as collected for the 2022 study (Fischer et al. 2022): paper and published number of training epochs.
+PUBLICATIONS: dict[str, Publication] = {
+    **dict.fromkeys(("VGG16", "VGG19"), _VGG),
+    **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152"), _RESNET),
+    **dict.fromkeys(("ResNext50", "ResNext101"), _RESNEXT),
+    **dict.fromkeys(("RegNetX400MF", "RegNetX8GF", "RegNetX32GF"), _REGNET),
+    **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), _DENSENET),
+    **dict.fromkeys(("MobileNetV3Small", "MobileNetV3Large"), _MOBILENET_V3),
+    **dict.fromkeys(("QuickNetSmall", "QuickNet", "QuickNetLarge"), _QUICKNET),
+    **{f"EfficientNetB{number}": _EFFICIENTNET for number in range(8)},
+    **{f"EfficientNetLite{number}": _EFFICIENTNET for number in range(5)},
+    "MobileNetV2": _paper("1801.04381", 300, _PYTORCH_RECIPES),
+    "InceptionV3": _paper("1512.00567", 100),
+    "InceptionResNetV2": _paper("1602.07261", 200),
+    "Xception": _paper("1610.02357", None),
+    "NASNetMobile": _paper("1707.07012", 100),
+}
+
+
+def published_epochs(model: str) -> int | None:
+    """Epochs a model was trained by its publisher; `None` where that is unknown."""
+    publication = PUBLICATIONS.get(model)
+    return None if publication is None else publication.epochs
 
 
 def display_name(identifier: str) -> str:

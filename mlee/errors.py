@@ -10,6 +10,7 @@
         BackendUnavailable          the framework of a backend is not installed
       DataError                     images, labels or a data set are missing or damaged
       MeasurementError              readings cannot be turned into an energy
+      RatingError                   results cannot be rated
       ResultError                   a folder or file of results is missing, incomplete or damaged
         UnsupportedVersion          a file comes from a newer version of this project
 
@@ -61,6 +62,10 @@ class DataError(MleeError):
 
 class MeasurementError(MleeError):
     """Readings cannot be turned into an energy."""
+
+
+class RatingError(MleeError):
+    """Results cannot be rated."""
 
 
 class ResultError(MleeError):

@@ -8,11 +8,18 @@ import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from mlee.errors import ConfigError, MleeError
+
+if TYPE_CHECKING:
+    from mlee.assess.rules import RatingRules
+    from mlee.results.load import Loaded
 
 INTERRUPTED = 130
 stdout = Console()
@@ -59,6 +66,22 @@ def report(error: MleeError) -> None:
     stderr.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
     if error.hint:
         stderr.print(f"[bold cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
+
+
+def loading(paths: Sequence[Path], rules: RatingRules) -> Loaded:
+    """Load results with a progress bar on long work, and name on stderr what was left out."""
+    from mlee.results.load import load  # pandas: not for commands that only measure
+
+    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task("reading results", total=None)
+        loaded = load(paths, rules, lambda done, total: bar.update(task, completed=done, total=total))
+    for entry in loaded.unreadable:
+        stderr.print(
+            f"[yellow]left out[/] {escape(str(entry.path))}: {escape(entry.reason)}", highlight=False, soft_wrap=True
+        )
+    for warning in loaded.warnings:
+        stderr.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    return loaded
 
 
 def positive_int(text: str) -> int:

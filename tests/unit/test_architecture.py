@@ -15,20 +15,32 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.records",),
     ("mlee.readings", "mlee.files", "mlee.catalogue"),
     ("mlee.edges",),
-    ("mlee.energy", "mlee.traces", "mlee.sensors.", "mlee.datasets.", "mlee.results", "mlee.results.store"),
-    ("mlee.sensor_thread",),
+    ("mlee.energy", "mlee.traces", "mlee.sensors.", "mlee.datasets.", "mlee.results", "mlee.results.store", "mlee.assess."),
+    ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor",),
     ("mlee.experiment", "mlee.results.verify"),
-    ("mlee.runner", "mlee.results.merge"),
+    ("mlee.runner", "mlee.results.merge", "mlee.results.load"),
+    ("mlee.label.", "mlee.paper."),
     ("mlee.cli.",),
-    ("mlee.monitor.__main__", "mlee.calibrate", "infer", "merge_results"),
+    (
+        *("mlee.monitor.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
+        *("infer", "merge_results", "create_paper_results"),
+    ),
 )
+#: The two halves of the project meet in records and files only. Command lines and results know both.
+MEASURE = (
+    *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
+    *("mlee.experiment", "mlee.runner"),
+)
+ASSESS = ("mlee.assess", "mlee.label", "mlee.paper")
 HEAVY = {
     *("torch", "torchvision", "tensorflow", "onnx", "onnxruntime", "pynvml", "psutil", "dash", "plotly", "pandas"),
-    *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL"),
+    *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
 }
 FRAMEWORKS = ("mlee.backends.pytorch",)
+#: Modules that only their package imports, lazily: they may import heavy libraries at their top.
+LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures")
 MAX_LINES = 300
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -59,8 +71,12 @@ def _imports(tree: ast.AST, *, top_only: bool) -> Iterator[tuple[str, int]]:
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 yield (submodule if submodule in FILES else str(node.module)), node.lineno
-        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        elif not (top_only and (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(node))):
             yield from _imports(node, top_only=top_only)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def _tree(module: str) -> ast.Module:
@@ -86,12 +102,25 @@ def test_a_module_has_a_level_and_imports_only_lower_ones_or_its_own_package(mod
 
 @pytest.mark.parametrize("module", FILES)
 def test_heavy_libraries_are_imported_late_or_by_their_own_leaf(module: str) -> None:
-    if module.startswith(FRAMEWORKS):
+    if module.startswith(LEAVES):
         return
     heavy = [
         f"{name} in line {line}" for name, line in _imports(_tree(module), top_only=True) if name.split(".")[0] in HEAVY
     ]
     assert not heavy, f"{module} imports {', '.join(heavy)} at its top"
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith((*MEASURE, *ASSESS))])
+def test_measuring_and_assessing_do_not_know_each_other(module: str) -> None:
+    other = ASSESS if module.startswith(MEASURE) else MEASURE
+    found = [name for name, _ in _imports(_tree(module), top_only=False) if name.startswith(other)]
+    assert not found
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper"))])
+def test_leaves_are_imported_late(module: str) -> None:
+    found = [name for name, _ in _imports(_tree(module), top_only=True) if name.startswith(LEAVES) and module not in LEAVES]
+    assert not found or module.startswith(FRAMEWORKS)
 
 
 @pytest.mark.parametrize("module", [name for name in FILES if name.startswith(("mlee.", "infer", "merge"))])

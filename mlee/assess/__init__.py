@@ -1,0 +1,1 @@
+"""Rating: metrics, table, index, classes, compound."""

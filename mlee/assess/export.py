@@ -1,0 +1,213 @@
+"""Rated tables as data for other programs (JSON, CSV) and as tables for texts (Markdown, LaTeX).
+
+Names come from files and are data: they are escaped for the format they are written in. A number that does not exist
+is null or an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mlee.assess.compound import letter
+from mlee.assess.metric import Metric
+from mlee.assess.rating import Rated
+from mlee.assess.table import STANDARD_ERROR, UNCERTAINTY
+from mlee.units import with_unit
+
+#: Metrics for people: the ones a reader looks for first, in this order; the others follow in JSON and CSV only.
+_SHOWN = (
+    *("energy_per_sample", "time_per_sample", "energy_per_epoch", "time_per_epoch"),
+    *("energy_full_training", "top1_accuracy", "parameters"),
+)
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def records(rated: Rated) -> list[dict[str, Any]]:
+    """Return one dictionary a model, ready for JSON: no NaN, no infinity (an index without bound is null, rated A)."""
+    options = rated.options
+    rows = []
+    for number, row in enumerate(rated.table.to_dict("records")):
+        rows.append(
+            {
+                "task": row["task"],
+                "dataset": row["dataset"],
+                "environment": row["environment"],
+                "model": row["model"],
+                "compound": letter(rated.compound[number]),
+                "compound_range": [letter(rated.compound_best[number]), letter(rated.compound_worst[number])],
+                "groups": {name: letter(group[number]) for name, group in rated.groups.items()},
+                "metrics": {
+                    metric.key: _metric(rated, number, column, metric, row)
+                    for column, metric in enumerate(rated.metrics)
+                    if rated.applies[number, column]
+                },
+                "provenance": _text(row.get("provenance")),
+                "scope": _text(row.get("scope")),
+                "reference": _text(row["reference"]),
+                "rules": options.rules.name,
+                "mode": options.mode,
+                "thresholds": rated.thresholds.name,
+                "runs": list(row["run_ids"]),
+                "warnings": [{"code": w.code, "message": w.message} for w in rated.warnings[number]],
+            }
+        )
+    return rows
+
+
+def _metric(rated: Rated, number: int, column: int, metric: Metric, row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "value": _number(row[metric.key]),
+        "unit": metric.unit,
+        "index": _number(rated.index[number, column]),
+        "rating": letter(rated.rating[number, column]),
+        "rating_range": [letter(rated.rating_best[number, column]), letter(rated.rating_worst[number, column])],
+        "weight": metric.weight,
+        "standard_error": _number(row.get(metric.key + STANDARD_ERROR)),
+        "uncertainty": _number(row.get(metric.key + UNCERTAINTY)),
+        "n": int(row["n"]),
+    }
+
+
+def to_json(rated: Rated) -> str:
+    """Write `records` as JSON."""
+    return json.dumps(records(rated), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def to_csv(rated: Rated) -> str:
+    """Write one row a model and a group of columns a metric; text that a spreadsheet would compute is quoted with `'`."""
+    groups = list(rated.groups)
+    parts = ("value", "index", "rating", "standard_error", "n")
+    head = ["task", "dataset", "environment", "model", "compound", "compound_best", "compound_worst", *groups]
+    head += [f"{metric.key}_{part}" + _unit_suffix(metric, part) for metric in rated.metrics for part in parts]
+    head += ["provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for record in records(rated):
+        cells: list[object] = [record[key] for key in ("task", "dataset", "environment", "model", "compound")]
+        cells += [*record["compound_range"], *(record["groups"][name] for name in groups)]
+        for metric in rated.metrics:
+            found = record["metrics"].get(metric.key, {})
+            cells += [found.get(part) for part in parts]
+        cells += [record[key] for key in ("provenance", "scope", "reference", "rules", "mode", "thresholds")]
+        cells.append("; ".join(warning["message"] for warning in record["warnings"]))
+        writer.writerow([_csv_cell(cell) for cell in cells])
+    return out.getvalue()
+
+
+def to_markdown(rated: Rated) -> str:
+    """Write one Markdown table."""
+    head, rows = readable(rated)
+    cells = [[_markdown(cell) for cell in row] for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + f"\n\n{_footnote(rated)}\n"
+
+
+def to_latex(rated: Rated) -> str:
+    """Write one LaTeX table (needs booktabs)."""
+    head, rows = readable(rated)
+    lines = [rf"\begin{{tabular}}{{{'l' * len(head)}}}", r"\toprule", _latex_row(head), r"\midrule"]
+    lines += [_latex_row(row) for row in rows]
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {_one_line(_footnote(rated))}"]
+    return "\n".join(lines) + "\n"
+
+
+def readable(rated: Rated) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table for people: keys, ratings, and the first metrics with value and class."""
+    shown = [metric for key in _SHOWN for metric in rated.metrics if metric.key == key]
+    shown = shown or [metric for metric in rated.metrics if metric.weight > 0][:6]
+    shown = [metric for metric in shown if not rated.table[metric.key].isna().all()]
+    head = ["task", "environment", "model", "rating", *rated.groups, *(metric.label for metric in shown)]
+    rows = []
+    for number, row in enumerate(rated.table.to_dict("records")):
+        cells = [str(row[key]) for key in ("task", "environment", "model")]
+        cells.append(rating_text(rated.compound[number], rated.compound_best[number], rated.compound_worst[number]))
+        cells += [letter(group[number]) or "-" for group in rated.groups.values()]
+        cells += [metric_text(rated, number, metric) for metric in shown]
+        rows.append(cells)
+    return head, rows
+
+
+def metric_text(rated: Rated, number: int, metric: Metric) -> str:
+    """Value and class of one metric of one row, such as "673 mJ B"; "-" where it was not measured."""
+    column = rated.position(metric.key)
+    value = _number(rated.table[metric.key].iloc[number])
+    if value is None:
+        return "-"
+    text = f"{value * 100:.1f} %" if metric.key.endswith("_accuracy") else with_unit(value, metric.unit)
+    parts = (part[number, column] for part in (rated.rating, rated.rating_best, rated.rating_worst))
+    estimated = rated.table.get("provenance") is not None and rated.table["provenance"].iloc[number] == "estimated"
+    mark = " est." if estimated and metric.key.startswith("energy") else ""
+    return f"{text} {rating_text(*parts)}{mark}"
+
+
+def rating_text(rating: int, best: int, worst: int) -> str:
+    """Write a rating and the classes that it could be, such as "B (could be C)"; "-" where there is none."""
+    own = letter(rating)
+    if own is None:
+        return "-"
+    others = [name for name in (letter(best), letter(worst)) if name not in (own, None)]
+    return f"{own} (could be {' or '.join(dict.fromkeys(map(str, others)))})" if others else own
+
+
+def latex(text: str) -> str:
+    """Escape text for LaTeX; control characters become spaces."""
+    return "".join(_LATEX.get(character, character if character.isprintable() else " ") for character in text)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(latex(cell) for cell in cells) + r" \\"
+
+
+def _markdown(text: str) -> str:
+    escaped = "".join(f"\\{character}" if character in r"\|`*_[]<>#" else character for character in text)
+    return _one_line(escaped) if set(text) != {"-"} else text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _footnote(rated: Rated) -> str:
+    options = rated.options
+    references = ", ".join(dict.fromkeys(str(name) for name in rated.table["reference"] if _text(name)))
+    names = f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}"
+    return f"{names}, reference {references or 'none'}."
+
+
+def _unit_suffix(metric: Metric, part: str) -> str:
+    return f"_{metric.unit}" if metric.unit and part in ("value", "standard_error") else ""
+
+
+def _csv_cell(cell: object) -> object:
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{cell}"
+    return "" if cell is None else cell
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+FORMATS: dict[str, Callable[[Rated], str]] = {
+    "json": to_json,
+    "csv": to_csv,
+    "markdown": to_markdown,
+    "latex": to_latex,
+}

@@ -1,0 +1,94 @@
+"""Pooling: several runs of one (task, data set, environment, model) become one row with mean, standard error and n."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlee.assess.metric import Metric
+from mlee.assess.rules import RatingRules
+from mlee.assess.table import KEYS, STANDARD_ERROR, UNCERTAINTY
+from mlee.errors import RatingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> pd.DataFrame:
+    """Return one row for each combination of keys, in the order of their first appearance.
+
+    Runs are the independent repetitions: with several, mean and standard error come from the runs' means, and n is their
+    number; a single run keeps the standard error over its own repeats. Columns added: `runs`, `n`, and `run_ids` (a tuple).
+    Under rules that know no repeats a second run is a `RatingError`.
+    """
+    keys = list(KEYS)
+    table = table.reset_index(drop=True)
+    columns = [metric.key for metric in metrics]
+    group = table.groupby(keys, sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    counts = np.bincount(group)
+    if len(counts) == len(table):
+        pooled = table.copy()
+        pooled["runs"] = 1
+        pooled["n"] = pooled["repeats"].to_numpy() if "repeats" in pooled else 1
+        pooled["run_ids"] = [(run,) for run in pooled["run_id"]]
+        return _with_columns(pooled, columns)
+    first = np.unique(group, return_index=True)[1]
+    if rules.repeats == "error":
+        row = table.iloc[int(np.flatnonzero(counts[group] > 1)[0])]
+        where = ", ".join(str(row[key]) for key in keys)
+        raise RatingError(
+            f"Rules '{rules.name}' know no repeats, and there are several runs of {where}.",
+            "pass --rules exact, or only one run of each model",
+        )
+    pooled = table.iloc[first].reset_index(drop=True).copy()
+    pooled["runs"] = counts
+    repeats = table["repeats"].to_numpy() if "repeats" in table else np.ones(len(table), dtype=int)
+    pooled["n"] = np.where(counts > 1, counts, repeats[first])
+    members: list[list[str]] = [[] for _ in counts]
+    for number, run in zip(group, table["run_id"], strict=True):
+        members[number].append(run)
+    pooled["run_ids"] = [tuple(runs) for runs in members]
+    for column in columns:
+        mean, error = _mean_and_error(table[column].to_numpy(dtype=float), group, len(counts))
+        own = table.get(column + STANDARD_ERROR)
+        pooled[column] = mean
+        pooled[column + STANDARD_ERROR] = np.where(counts > 1, error, np.nan if own is None else own.to_numpy()[first])
+        unsure = table.get(column + UNCERTAINTY)
+        if unsure is not None:
+            pooled[column + UNCERTAINTY] = unsure.groupby(group).max().to_numpy()
+    for name in ("provenance", "scope"):
+        if name in table:
+            pooled[name] = _common(table[name], group)
+    return _with_columns(pooled, columns)
+
+
+def _with_columns(pooled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    for column in columns:
+        if column + STANDARD_ERROR not in pooled:
+            pooled[column + STANDARD_ERROR] = np.nan
+    return pooled
+
+
+def _mean_and_error(
+    values: np.ndarray[tuple[int], np.dtype[np.float64]], group: np.ndarray[tuple[int], np.dtype[np.intp]], groups: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Mean and standard error (groups,) of the known values; NaN without any, and without two."""
+    known = ~np.isnan(values)
+    values, group = values[known], group[known]
+    count = np.bincount(group, minlength=groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(group, weights=values, minlength=groups) / count
+        squares = np.bincount(group, weights=(values - mean[group]) ** 2, minlength=groups)
+        error = np.sqrt(squares / (count - 1) / count)
+    error[count < 2] = np.nan
+    return mean, error
+
+
+def _common(values: pd.Series, group: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[object]:
+    """Return each group's one value; several are joined, since a sum is only as good as its worst part."""
+    found: dict[int, dict[object, None]] = {}
+    for number, value in zip(group, values, strict=True):
+        found.setdefault(int(number), {})[value] = None
+    return [next(iter(each)) if len(each) == 1 else " / ".join(map(str, each)) for _, each in sorted(found.items())]

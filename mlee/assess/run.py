@@ -1,0 +1,139 @@
+"""What assessing needs to know of a run, whichever format it was written in.
+
+A result of version 2 holds everything (`summarise`); a file of 2022 holds less (`mlee.results.legacy`). What a file does not
+tell is `None`: nothing is filled in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mlee.records import AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
+
+#: Format version of the files of 2022, which have none.
+VERSION_2022 = 1
+#: backend -> its name for people, and the packages whose version is the backend's, best first.
+SOFTWARE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "pytorch": ("PyTorch", ("torch",)),
+    "tensorflow": ("TensorFlow", ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")),
+    "onnx_tensorflow": ("ONNX TF Export", ("onnxruntime", "onnxruntime-gpu")),
+    "onnx_pytorch": ("ONNX PT Export", ("onnxruntime", "onnxruntime-gpu")),
+}
+UNKNOWN_VERSION = "n.a."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """One timed pass (or one training): duration [s] and the energy of each kind of device [J].
+
+    `energy_j` holds the kinds that were measured; it is empty where one of the run's devices gave nothing.
+    """
+
+    duration_s: float
+    energy_j: Mapping[DeviceKind, float]
+    uncertainty_j: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One run, ready to become a row of the table."""
+
+    run_id: str
+    source: str
+    digest: str
+    version: int
+    task: Task
+    dataset: str
+    model: str
+    started_at: datetime
+    backend: str
+    packages: Mapping[str, str]
+    cpu_name: str
+    gpu_names: tuple[str, ...]
+    precision: str | None
+    batch_size: int
+    parameters: float
+    macs: float | None
+    weights_bytes: float | None
+    samples: int | None
+    epochs: int | None
+    repeats: tuple[Repeat, ...]
+    top1_accuracy: float | None
+    top5_accuracy: float | None
+    accuracy_provenance: AccuracyProvenance | None
+    provenance: Provenance | None
+    sensors: tuple[str, ...]
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    idle_power_w: float | None = None
+    warnings: tuple[Warning, ...] = ()
+
+    @property
+    def software(self) -> tuple[str, str]:
+        """Name and version of the software that ran the model."""
+        name, candidates = SOFTWARE.get(self.backend, (self.backend, ()))
+        return name, find_version(self.packages, candidates)
+
+    @property
+    def scope(self) -> tuple[DeviceKind, ...]:
+        """The device kinds whose energy is known, sorted."""
+        return tuple(sorted(self.repeats[0].energy_j))
+
+
+def find_version(packages: Mapping[str, str], candidates: tuple[str, ...]) -> str:
+    """Version of the first candidate that is installed; `-` and `_` are the same in names of packages."""
+    installed = {name.lower().replace("_", "-"): version for name, version in packages.items()}
+    return next((installed[name] for name in candidates if name in installed), UNKNOWN_VERSION)
+
+
+def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
+    """Take from a result of version 2 what assessing needs; `source` names the file, `digest` its SHA-256."""
+    first = result.measurements[0]
+    sensors = dict.fromkeys(device.sensor for device in first.devices if device.energy_j is not None)
+    idle = [measurement.idle_power_w for measurement in result.measurements]
+    return RunSummary(
+        run_id=result.run_id,
+        source=source,
+        digest=digest,
+        version=2,
+        task=result.task,
+        dataset=result.dataset,
+        model=result.model.name,
+        started_at=result.started_at,
+        backend=result.config.backend,
+        packages=result.platform.packages,
+        cpu_name=result.platform.cpu_name,
+        gpu_names=tuple(gpu.name for gpu in result.platform.gpus),
+        precision=result.config.precision,
+        batch_size=result.config.batch_size,
+        parameters=result.model.parameters,
+        macs=result.model.macs,
+        weights_bytes=result.model.weights_bytes,
+        samples=result.outcome.samples,
+        epochs=None,
+        repeats=tuple(
+            Repeat(
+                duration_s=measurement.duration_s,
+                energy_j=_by_kind([(device.device.kind, device.energy_j) for device in measurement.devices]),
+                uncertainty_j=measurement.energy_uncertainty_j,
+            )
+            for measurement in result.measurements
+        ),
+        top1_accuracy=result.outcome.top1_accuracy,
+        top5_accuracy=result.outcome.top5_accuracy,
+        accuracy_provenance=result.outcome.accuracy_provenance,
+        provenance=first.provenance,
+        sensors=tuple(sensors),
+        not_measured=result.not_measured,
+        idle_power_w=idle[0],
+        warnings=result.warnings,
+    )
+
+
+def _by_kind(energies: list[tuple[DeviceKind, float | None]]) -> dict[DeviceKind, float]:
+    if any(energy is None for _, energy in energies):
+        return {}
+    kinds = dict.fromkeys(kind for kind, _ in energies)
+    return {kind: math.fsum(energy for other, energy in energies if other == kind and energy is not None) for kind in kinds}

@@ -1,0 +1,137 @@
+"""From runs to the table: one row a run, key columns, and one SI column a metric.
+
+The formulas are those of the 2022 tool (docs/rating.md); what the rule sets do differently is marked by `rules.values`.
+Missing values are NaN inside the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+from mlee.assess.environment import ESTIMATED, environment_keys
+from mlee.assess.metrics import METRICS
+from mlee.assess.rules import RatingRules
+from mlee.assess.run import VERSION_2022, Repeat, RunSummary
+from mlee.catalogue import published_epochs
+from mlee.records import DeviceKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("task", "dataset", "environment", "model")
+#: Columns beside keys and metrics. `repeats` counts the timed passes of the run.
+FACTS = ("run_id", "started_at", "provenance", "scope", "repeats")
+#: Behind a metric's key: standard error over the repeats, and the uncertainty of the measurement, both in its unit.
+STANDARD_ERROR, UNCERTAINTY = "__standard_error", "__uncertainty"
+#: Images of the ImageNet validation set: what the files of 2022 do not say.
+SAMPLES_2022 = 50_000
+
+
+def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
+    """Make the table of runs (n rows); metrics that no run has are columns of NaN."""
+    import pandas as pd
+
+    environments = environment_keys(runs)
+    accuracies = _accuracies(runs, environments)
+    rows = [_row(run, environments[run.run_id], accuracies, rules) for run in runs]
+    metric_columns = [key + suffix for key in METRICS for suffix in ("", STANDARD_ERROR, UNCERTAINTY)]
+    table = pd.DataFrame(rows, columns=[*KEYS, *FACTS, *metric_columns])
+    return table.astype(dict.fromkeys(metric_columns, "float64"))
+
+
+def _row(
+    run: RunSummary,
+    environment: str,
+    accuracies: Mapping[tuple[str, str, str], tuple[float | None, float | None]],
+    rules: RatingRules,
+) -> dict[str, object]:
+    row: dict[str, object] = {
+        "task": run.task,
+        "dataset": run.dataset,
+        "environment": environment,
+        "model": run.model,
+        "run_id": run.run_id,
+        "started_at": run.started_at,
+        "provenance": run.provenance,
+        "scope": "+".join(counted_kinds(run, rules)),
+        "repeats": len(run.repeats),
+        "parameters": run.parameters,
+        "macs": _macs(run, rules),
+        "weights_size": run.weights_bytes,
+    }
+    energies = [_energy_j(repeat, run, rules) for repeat in run.repeats]
+    durations = [repeat.duration_s for repeat in run.repeats]
+    unsure_j = [repeat.uncertainty_j for repeat in run.repeats]
+    if run.task == "inference":
+        samples = run.samples or SAMPLES_2022
+        row |= _spread("energy_per_sample", energies, 1 / samples, unsure_j)
+        row |= _spread("time_per_sample", durations, 1 / samples)
+        row["top1_accuracy"], row["top5_accuracy"] = run.top1_accuracy, run.top5_accuracy
+    elif run.epochs:
+        epochs = published_epochs(run.model)
+        for name, values, unsure in (("energy", energies, unsure_j), ("time", durations, None)):
+            row |= _spread(f"{name}_per_epoch", values, 1 / run.epochs, unsure)
+            if epochs is not None:
+                row |= _spread(f"{name}_full_training", values, epochs / run.epochs, unsure)
+        # The accuracy a model is known for is that of its pre-trained weights, not that of a few epochs.
+        found = accuracies.get((run.dataset, _measured(environment), run.model), (None, None))
+        row["top1_accuracy"], row["top5_accuracy"] = found
+    return row
+
+
+def counted_kinds(run: RunSummary, rules: RatingRules) -> tuple[DeviceKind, ...]:
+    """Return the kinds of devices whose energy the rules add up, sorted.
+
+    Those of 2022 add GPUs and CPU packages at inference and GPUs alone at training, and never the DRAM.
+    """
+    if rules.values == "exact":
+        return run.scope
+    counted = ("gpu",) if run.task == "training" else ("cpu", "gpu")
+    return tuple(kind for kind in run.scope if kind in counted or run.version != VERSION_2022)
+
+
+def _energy_j(repeat: Repeat, run: RunSummary, rules: RatingRules) -> float | None:
+    kinds = [kind for kind in counted_kinds(run, rules) if kind in repeat.energy_j]
+    if not kinds or len(repeat.energy_j) < len(run.scope):
+        return None
+    return math.fsum(repeat.energy_j[kind] for kind in kinds)
+
+
+def _macs(run: RunSummary, rules: RatingRules) -> float | None:
+    """MACs; under exact rules without those of 2022 that are none: 0 (counted on a wrapped model), or counted on ONNX."""
+    if rules.values == "exact" and run.version == VERSION_2022 and (not run.macs or run.backend.startswith("onnx")):
+        return None
+    return run.macs
+
+
+def _spread(
+    key: str, values: Sequence[float | None], factor: float, uncertainties: Sequence[float | None] | None = None
+) -> dict[str, object]:
+    """Mean of the repeats, their standard error, and the largest uncertainty of the measurement, scaled."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):  # a repeat without energy would bias the mean
+        return {}
+    row: dict[str, object] = {key: fmean(known) * factor}
+    if len(known) > 1:
+        row[key + STANDARD_ERROR] = stdev(known) / math.sqrt(len(known)) * factor
+    unsure = [value for value in uncertainties or () if value is not None]
+    if unsure:
+        row[key + UNCERTAINTY] = max(unsure) * factor
+    return row
+
+
+def _accuracies(
+    runs: Sequence[RunSummary], environments: Mapping[str, str]
+) -> dict[tuple[str, str, str], tuple[float | None, float | None]]:
+    return {
+        (run.dataset, _measured(environments[run.run_id]), run.model): (run.top1_accuracy, run.top5_accuracy)
+        for run in runs
+        if run.task == "inference"
+    }
+
+
+def _measured(environment: str) -> str:
+    return environment.removesuffix(f" {ESTIMATED}")

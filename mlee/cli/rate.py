@@ -1,0 +1,201 @@
+"""The command line of `python -m mlee.rate`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from mlee.assess.compound import DEFAULT_MODE, MISSING, MODES, check_mode
+from mlee.assess.export import FORMATS, readable
+from mlee.assess.metric import Metric
+from mlee.assess.metrics import with_weights
+from mlee.assess.rating import FROM_DATA, Rated, RatingOptions, rate
+from mlee.assess.rules import RULES, rules_by_name
+from mlee.assess.thresholds import load as load_thresholds
+from mlee.assess.thresholds import to_json as thresholds_json
+from mlee.catalogue import match_name
+from mlee.cli.common import HelpFormatter, loading, stderr, stdout
+from mlee.errors import ConfigError, ResultError
+from mlee.files import write_atomically
+from mlee.results.load import Loaded
+
+_DESCRIPTION = """\
+Rate models A-E: from result files, experiment folders and tables of other tools.
+
+Each value is compared with that of a reference model in the same environment (index; 1 is as good, more is better);
+thresholds turn the index into a class, and a weighted median of the classes is the compound rating.
+"""
+_EXAMPLES = """\
+examples:
+  python -m mlee.rate results                                      a table for each environment
+  python -m mlee.rate results --reference EfficientNetB0 --format json -o ratings.json
+  python -m mlee.rate results --rules 2022                         as in the published paper
+  python -m mlee.rate other/runs.csv --reference best --thresholds quantiles
+
+--weights takes a JSON file {metric: weight}, --thresholds one {metric: [A/B, B/C, C/D, D/E]}, or 'quantiles', which
+splits the rated data itself into five equal parts: such classes change whenever a model is added.
+"""
+#: Groups are shown from this width of the terminal on.
+_GROUPS_FROM = 110
+#: Class -> style on the terminal; the letter says the same.
+_STYLES = {"A": "bold green", "B": "green", "C": "yellow", "D": "dark_orange", "E": "bold red"}
+
+
+def add_rating_options(group: argparse._ArgumentGroup) -> None:
+    """Add what every command that rates lets a person choose."""
+    group.add_argument(
+        "--reference", "-r", metavar="MODEL", help="reference model, or 'best'; default: ResNet101 where it is"
+    )
+    group.add_argument("--rules", default="exact", choices=tuple(RULES), help="'2022' reproduces the published paper")
+    group.add_argument("--mode", default=DEFAULT_MODE, metavar="MODE", help=f"how classes combine: {', '.join(MODES)}")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="JSON file with the weight of each metric")
+    group.add_argument("--thresholds", metavar="FILE", help="JSON file with thresholds, or 'quantiles' of the rated data")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser."""
+    main = argparse.ArgumentParser(
+        prog="python -m mlee.rate", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=HelpFormatter
+    )
+    main.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="result files, folders, tables")
+    add_rating_options(main.add_argument_group("rating"))
+    out = main.add_argument_group("output")
+    out.add_argument("--format", default="table", choices=("table", *FORMATS), help="'table' is for the terminal")
+    out.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of printing")
+    out.add_argument("--save-thresholds", type=Path, metavar="FILE", help="write the thresholds that were used")
+    return main
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `python -m mlee.rate`; return the exit code."""
+    args = parser().parse_args(arguments)
+    loaded = loading(args.paths, rules_by_name(args.rules))
+    rated = rate_loaded(loaded, args)
+    if args.save_thresholds is not None:
+        digest = hashlib.sha256("".join(sorted(run.digest for run in loaded.runs.values())).encode()).hexdigest()
+        made_by = " ".join(["python -m mlee.rate", *(_shown(word, args) for word in arguments)])
+        name = args.save_thresholds.stem
+        thresholds = replace(rated.thresholds, name=name, made_by=made_by, input_digest=digest if loaded.runs else None)
+        write_atomically(args.save_thresholds, thresholds_json(thresholds))
+    if args.format == "table" and args.output is None:
+        stdout.print(_tables(rated, stdout.width))
+    else:
+        text = FORMATS["markdown" if args.format == "table" else args.format](rated)
+        if args.output is None:
+            sys.stdout.write(text)
+        else:
+            write_atomically(args.output, text)
+    _say_warnings(rated)
+    return 1 if loaded.unreadable else 0
+
+
+def rate_loaded(loaded: Loaded, args: argparse.Namespace) -> Rated:
+    """Rate what was loaded as the command line asks for; raises `ConfigError`."""
+    metrics: Mapping[str, Metric] = loaded.metrics
+    if args.weights is not None:
+        metrics = with_weights(metrics, _read_weights(args.weights))
+    thresholds = args.thresholds
+    if thresholds is not None and thresholds != FROM_DATA:
+        thresholds = load_thresholds(Path(thresholds))
+    reference = args.reference
+    if reference is not None and reference != "best":
+        reference = match_name(reference, loaded.table["model"].unique())
+    options = RatingOptions(
+        reference=reference, mode=check_mode(args.mode), rules=rules_by_name(args.rules), thresholds=thresholds
+    )
+    return rate(loaded.table, list(metrics.values()), options)
+
+
+def _read_weights(path: Path) -> dict[str, float]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultError(f"--weights {path} cannot be read: {error}") from error
+    if not isinstance(document, dict) or not all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in document.values()
+    ):
+        raise ConfigError(f"--weights {path} must hold one object {{metric: weight}}.", 'such as {"energy_per_sample": 1}')
+    return document
+
+
+def _shown(word: str, args: argparse.Namespace) -> str:
+    """Name folders without the way to them: the command is kept in a file that travels."""
+    return Path(word).name if Path(word) in (*args.paths, args.save_thresholds) else word
+
+
+def _tables(rated: Rated, width: int) -> Group:
+    head, rows = readable(rated)
+    environment = head.index("environment")
+    blocks: dict[tuple[str, str, str, str], list[int]] = {}
+    for number, row in enumerate(rated.table[["task", "dataset", "environment", "reference"]].itertuples(index=False)):
+        blocks.setdefault(tuple(str(cell) for cell in row), []).append(number)  # type: ignore[arg-type]
+    tables = []
+    for (task, dataset, name, reference), numbers in blocks.items():
+        title = f"{task} on {dataset}, {name}"
+        caption = f"reference {reference}" if reference != "None" else "not rated"
+        table = Table(
+            title=Text(title, style="bold"),
+            caption=Text(caption),
+            title_justify="left",
+            caption_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        filled = [
+            column
+            for column in range(environment + 1, len(head))
+            if any(rows[n][column] != "-" for n in numbers) and (width >= _GROUPS_FROM or head[column] not in rated.groups)
+        ]
+        for column in filled:
+            left = column <= environment + 2
+            table.add_column(_short(head[column]), justify="left" if left else "right", no_wrap=True)
+        order = sorted(numbers, key=lambda n: (rated.compound[n] == MISSING, rated.compound[n], rows[n][environment + 1]))
+        for number in order:
+            table.add_row(*(_coloured(rows[number][column]) for column in filled))
+        tables.append(table)
+    options = rated.options
+    foot = (
+        f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}. - not measured or not rated."
+    )
+    return Group(*tables, Text(foot, style="dim"))
+
+
+def _short(label: str) -> str:
+    """Shorten a label for a narrow column: "Energy of the full training (extrapolated)" -> "energy/training"."""
+    label = label.removesuffix(" (extrapolated)").lower()
+    for long, short in ((" of the full ", "/"), (" per ", "/"), (" accuracy", "")):
+        label = label.replace(long, short)
+    return label
+
+
+def _coloured(cell: str) -> Text:
+    text = Text(cell)
+    text.highlight_words(["(could be", ")", "est."], style="dim")
+    for letter, style in _STYLES.items():
+        text.highlight_regex(rf"(?<!\S){letter}(?!\S)", style=style)
+    return text
+
+
+def _say_warnings(rated: Rated) -> None:
+    said: dict[str, list[str]] = {}
+    environments = rated.table["environment"]
+    for number, warnings in enumerate(rated.warnings):
+        for warning in warnings:
+            where = said.setdefault(f"{warning.code}: {warning.message}", [])
+            if environments.iloc[number] not in where:
+                where.append(environments.iloc[number])
+    for message, where in said.items():
+        stderr.print(
+            f"[yellow]warning[/] {escape(message)} [dim]({escape(', '.join(where))})[/]", highlight=False, soft_wrap=True
+        )
