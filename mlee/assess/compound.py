@@ -6,6 +6,9 @@ weights (m,) or (n, m), results (n,).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +16,7 @@ from mlee.assess.rules import RatingRules
 from mlee.errors import ConfigError
 
 Ratings = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
 Weights = npt.NDArray[np.float64]
 
 MISSING = -1
@@ -47,134 +51,172 @@ def check_mode(mode: str) -> str:
     return full
 
 
-def compound(
-    ratings: Ratings, weights: Weights, mode: str, rules: RatingRules, applicable: Weights | None = None
-) -> Ratings:
+def compound(ratings: Ratings, weights: Weights, mode: str, rules: RatingRules, applicable: Flags | None = None) -> Ratings:
     """Combine the ratings (n, m) of each row into one (n,), `MISSING` where a row cannot be rated.
 
-    Metrics of weight 0 do not count. `applicable` (n, m), 0 or 1, marks the metrics that count in a row at all; a
-    missing one that is applicable counts as worst or is left out, as the rules say; with less than half of the
-    weight left there is no compound.
+    Metrics of weight 0 do not count. `applicable` (n, m) marks the metrics that count in a row at all; a missing one that is
+    applicable counts as worst or is left out, as the rules say; with less than half of the weight left there is no compound.
     """
     mode = check_mode(mode)
-    counted = weights > 0
-    ratings, weights = ratings[:, counted], weights[counted]
-    rows, columns = ratings.shape
-    if columns == 0:
-        return np.full(rows, MISSING, dtype=np.int8)
-    weight = np.broadcast_to(weights, (rows, columns)).copy()
-    if applicable is not None:
-        weight *= applicable[:, counted]
-    total = weight.sum(axis=1)
-    missing = ratings == MISSING
+    counted = np.flatnonzero(weights > 0)
+    columns = [_Column(ratings[:, j], weights[j], None if applicable is None else applicable[:, j]) for j in counted]
+    if not columns:
+        return np.full(len(ratings), MISSING, dtype=np.int8)
+    total = _total(columns)
+    unrated: Flags
     if rules.missing == "worst":
-        ratings = np.where(missing, np.int8(WORST), ratings)
+        columns = [column.with_missing_as_worst() for column in columns]
         unrated = total <= 0
     else:
-        weight = np.where(missing, 0.0, weight)
-        left = weight.sum(axis=1)
+        columns = [column.without_missing() for column in columns]
+        left = _total(columns)
         unrated = (left <= 0) | (left < total * _MIN_WEIGHT_LEFT * (1 - _TOLERANCE))
-    result = _combine(ratings, weight, mode, rules)
+    result = _combine(columns, mode, rules)
     result[unrated] = MISSING
     return result
 
 
-def _combine(ratings: Ratings, weight: Weights, mode: str, rules: RatingRules) -> Ratings:
-    present = weight > 0
-    result: Ratings
-    if mode == "best":
-        result = np.where(present, ratings, np.int8(WORST)).min(axis=1).astype(np.int8)
-        return result
-    if mode == "worst":
-        result = np.where(present, ratings, np.int8(0)).max(axis=1).astype(np.int8)
-        return result
-    if mode == "majority":
-        counts = np.stack([(present & (ratings == rating)).sum(axis=1) for rating in range(WORST + 1)], axis=1)
-        result = counts.argmax(axis=1).astype(np.int8)  # the first of equal counts: the better rating
-        return result
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One metric of all rows: ratings (n,), its weight, and where it counts (n,), `None` for everywhere."""
+
+    rating: Ratings
+    weight: float
+    where: Flags | None
+
+    @property
+    def applies(self) -> Flags:
+        return np.ones(len(self.rating), dtype=bool) if self.where is None else self.where
+
+    def with_missing_as_worst(self) -> _Column:
+        return _Column(np.where(self.rating == MISSING, np.int8(WORST), self.rating), self.weight, self.where)
+
+    def without_missing(self) -> _Column:
+        known = self.rating != MISSING
+        if known.all():
+            return self
+        return _Column(self.rating, self.weight, known if self.where is None else known & self.where)
+
+    def is_class(self, rating: int) -> Flags:
+        same: Flags = self.rating == rating
+        return same if self.where is None else same & self.where
+
+
+def _total(columns: Sequence[_Column]) -> Weights:
+    """Sum of the weights that count in each row (n,)."""
+    total = np.zeros(len(columns[0].rating))
+    for column in columns:
+        total += column.weight if column.where is None else column.weight * column.where
+    return total
+
+
+def _combine(columns: Sequence[_Column], mode: str, rules: RatingRules) -> Ratings:
+    if mode in ("best", "worst", "majority"):
+        counts = _by_class(columns, weighted=False)
+        if mode == "majority":
+            return _as_ratings(counts.argmax(axis=0))  # the first of equal counts: the better rating
+        if mode == "best":
+            return _as_ratings((counts > 0).argmax(axis=0))
+        return _as_ratings(WORST - (counts[::-1] > 0).argmax(axis=0))
     pessimistic = mode.startswith("pessimistic")
     if mode.endswith("mean"):
-        return _mean(ratings, weight, pessimistic, rules)
-    if rules.median == "published":
-        return _published_median(ratings, weight, pessimistic)
-    return _median(ratings, weight, pessimistic)
+        mean = _published_mean(columns) if rules.mean == "published" else _mean(columns)
+        return _as_ratings(np.ceil(mean) if pessimistic else np.floor(mean))
+    return _published_median(columns, pessimistic) if rules.median == "published" else _median(columns, pessimistic)
 
 
-def _mean(ratings: Ratings, weight: Weights, pessimistic: bool, rules: RatingRules) -> Ratings:
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    mean = (ratings * share).sum(axis=1) / np.where(total[:, 0] > 0, share.sum(axis=1), 1.0)
-    if rules.mean == "exact":
-        mean = mean.round(9)
-    result: Ratings = (np.ceil(mean) if pessimistic else np.floor(mean)).astype(np.int8)
-    return result
+def _as_ratings(values: npt.NDArray[np.generic]) -> Ratings:
+    ratings: Ratings = values.astype(np.int8)
+    return ratings
 
 
-def _median(ratings: Ratings, weight: Weights, pessimistic: bool) -> Ratings:
+def _by_class(columns: Sequence[_Column], *, weighted: bool = True) -> Weights:
+    """Weight, or number, of the metrics in each class (5, n)."""
+    sums = np.zeros((WORST + 1, len(columns[0].rating)))
+    for column in columns:
+        for rating in range(WORST + 1):
+            sums[rating] += column.is_class(rating) * (column.weight if weighted else 1.0)
+    return sums
+
+
+def _mean(columns: Sequence[_Column]) -> Weights:
+    """Weighted mean (n,), rounded to 9 decimals so that a whole number is one."""
+    weights = _by_class(columns)
+    total = weights.sum(axis=0)
+    mean: Weights = (np.arange(WORST + 1) @ weights) / np.where(total > 0, total, 1.0)
+    return mean.round(9)
+
+
+def _published_mean(columns: Sequence[_Column]) -> Weights:
+    """Weighted mean (n,) as 2022 summed it: normalised weights, in the order of the metrics, never rounded."""
+    ratings = np.stack([column.rating for column in columns], axis=1)
+    shares = _shares(columns)
+    total = shares.sum(axis=1)
+    mean: Weights = (ratings * shares).sum(axis=1) / np.where(total > 0, total, 1.0)
+    return mean
+
+
+def _median(columns: Sequence[_Column], pessimistic: bool) -> Ratings:
     """Weighted median: the mean of lower and upper median, rounded; sums of weights are compared with a tolerance."""
-    half = weight.sum(axis=1) / 2
+    up_to = _by_class(columns).cumsum(axis=0)
+    half = up_to[-1] / 2
     slack = half * _TOLERANCE
-    lower = np.full(len(ratings), WORST, dtype=np.int8)
-    upper = np.full(len(ratings), WORST, dtype=np.int8)
-    for rating in range(WORST - 1, -1, -1):
-        up_to = np.where(ratings <= rating, weight, 0.0).sum(axis=1)
-        lower[up_to >= half - slack] = rating
-        upper[up_to > half + slack] = rating
-    return ((lower + upper + pessimistic) // 2).astype(np.int8)
+    lower = (up_to < half - slack).sum(axis=0)
+    upper = np.minimum((up_to <= half + slack).sum(axis=0), WORST)
+    return _as_ratings((lower + upper + pessimistic) // 2)
 
 
-def _published_median(ratings: Ratings, weight: Weights, pessimistic: bool) -> Ratings:
+def _shares(columns: Sequence[_Column]) -> Weights:
+    """Weights (n, m), each row's sum 1."""
+    weights = np.stack([column.weight * column.applies for column in columns], axis=1)
+    total = weights.sum(axis=1, keepdims=True)
+    shares: Weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return shares
+
+
+def _published_median(columns: Sequence[_Column], pessimistic: bool) -> Ratings:
     """Return the median of 2022, which takes the element before the one that crosses one half (docs/rating.md)."""
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    sorted_ratings, share = _sort_as_published(ratings, share)
-    cumulative = np.cumsum(share, axis=1)
-    result = sorted_ratings[:, -1].copy()
-    open_rows = np.ones(len(ratings), dtype=bool)
-    for position in range(ratings.shape[1] - 1):
-        here, following = cumulative[:, position], cumulative[:, position + 1]
+    ratings, order = _sort_as_published([column.rating for column in columns])
+    shares = np.take_along_axis(_shares(columns), np.stack(order, axis=1), axis=1)
+    result = ratings[-1].copy()
+    open_rows = np.ones(len(result), dtype=bool)
+    here = np.zeros(len(result))
+    for position in range(len(columns) - 1):
+        here = here + shares[:, position]
+        following = here + shares[:, position + 1]
         tie = open_rows & (here == 0.5)
         taken = open_rows & ~tie & ((here > 0.5) | (following > 0.5))
-        pair = sorted_ratings[:, position] + sorted_ratings[:, position + 1] + pessimistic
-        result[tie] = (pair // 2)[tie].astype(np.int8)
-        result[taken] = sorted_ratings[taken, position]
+        pair = ratings[position] + ratings[position + 1] + pessimistic
+        result = np.where(tie, pair // 2, np.where(taken, ratings[position], result)).astype(np.int8)
         open_rows &= ~(tie | taken)
     return result
 
 
-def _sort_as_published(ratings: Ratings, share: Weights) -> tuple[Ratings, Weights]:
+def _sort_as_published(columns: Sequence[Ratings]) -> tuple[list[Ratings], list[Ratings]]:
     """Sort each row by rating, leaving equal ratings in the order that the published figures rest on.
 
-    The element before the one that crosses one half depends on the order of equal ratings, and the 2022 tool leaves that to
-    NumPy's unstable sort. On CPUs with AVX, NumPy sorts short rows with a bitonic network; that one gives the golden numbers
-    on every machine here. (A stable sort gives another class to 24 of the 232 models.)
+    Returns the sorted columns and the numbers of the columns they came from. The element before the one that crosses
+    one half depends on the order of equal ratings, and the 2022 tool leaves that to NumPy's unstable sort. On CPUs with
+    AVX, NumPy sorts short rows with a bitonic network; that one gives the golden numbers, on every machine here. (A stable
+    sort gives another class to 24 of the 232 models.)
     """
-    rows, columns = ratings.shape
+    ratings = [column.copy() for column in columns]
+    origin = [np.full(len(column), number, dtype=np.int8) for number, column in enumerate(columns)]
+    for first, second in _bitonic_pairs(len(columns)):
+        swap = ratings[first] > ratings[second]
+        for values in (ratings, origin):
+            upper, lower = values[first], values[second]
+            values[first], values[second] = np.where(swap, lower, upper), np.where(swap, upper, lower)
+    return ratings, origin
+
+
+def _bitonic_pairs(columns: int) -> list[tuple[int, int]]:
+    """List the comparisons of a bitonic network; those beyond the last column would only meet padding, which stays there."""
     size = 1 << (columns - 1).bit_length()
-    keys = np.full((rows, size), WORST + 1, dtype=np.int8)
-    shares = np.zeros((rows, size))
-    keys[:, :columns], shares[:, :columns] = ratings, share
-    positions = np.arange(size)
-    for distances in _bitonic_stages(size):
-        partner = positions ^ distances
-        first = positions[positions < partner]
-        second = partner[first]
-        swap = keys[:, first] > keys[:, second]
-        for values in (keys, shares):
-            upper, lower = values[:, first], values[:, second]
-            values[:, first], values[:, second] = np.where(swap, lower, upper), np.where(swap, upper, lower)
-    return keys[:, :columns], shares[:, :columns]
-
-
-def _bitonic_stages(size: int) -> list[int]:
-    """Bit masks whose exclusive or pairs the positions in each stage of a bitonic network; `size` is a power of two."""
-    stages = []
+    masks = []
     block = 2
     while block <= size:
-        stages.append(block - 1)
-        distance = block // 4
-        while distance:
-            stages.append(distance)
-            distance //= 2
+        masks.append(block - 1)
+        masks += [block >> shift for shift in range(2, block.bit_length()) if block >> shift]
         block *= 2
-    return stages
+    return [(first, first ^ mask) for mask in masks for first in range(columns) if first < first ^ mask < columns]

@@ -28,14 +28,13 @@ def relative_index(value: Values, reference: Values, higher_is_better: bool, rul
     top, bottom = (value, reference) if higher_is_better else (reference, value)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         index = np.asarray(top / bottom, dtype=np.float64)
-    known = ~(np.isnan(value) | np.isnan(reference))
-    divided_by_zero = known & (bottom == 0)
-    if rules.undefined == "zero":
-        index[divided_by_zero] = 0.0
-    else:
+    zero = bottom == 0
+    if zero.any():
+        divided_by_zero = zero & ~np.isnan(top)
         unbounded = divided_by_zero & (top > 0) & (not higher_is_better)
-        index[divided_by_zero] = np.nan
-        index[unbounded] = np.inf
+        index[divided_by_zero] = 0.0 if rules.undefined == "zero" else np.nan
+        if rules.undefined == "missing":
+            index[unbounded] = np.inf
     return index
 
 

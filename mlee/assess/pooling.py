@@ -32,7 +32,7 @@ def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> 
         pooled = table.copy()
         pooled["runs"] = 1
         pooled["n"] = pooled["repeats"].to_numpy() if "repeats" in pooled else 1
-        pooled["run_ids"] = [(run,) for run in pooled["run_id"]]
+        pooled["run_ids"] = list(zip(pooled["run_id"].tolist(), strict=True))
         return _with_columns(pooled, columns)
     first = np.unique(group, return_index=True)[1]
     if rules.repeats == "error":
@@ -47,7 +47,7 @@ def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> 
     repeats = table["repeats"].to_numpy() if "repeats" in table else np.ones(len(table), dtype=int)
     pooled["n"] = np.where(counts > 1, counts, repeats[first])
     members: list[list[str]] = [[] for _ in counts]
-    for number, run in zip(group, table["run_id"], strict=True):
+    for number, run in zip(group.tolist(), table["run_id"].tolist(), strict=True):
         members[number].append(run)
     pooled["run_ids"] = [tuple(runs) for runs in members]
     for column in columns:
@@ -89,6 +89,6 @@ def _mean_and_error(
 def _common(values: pd.Series, group: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[object]:
     """Return each group's one value; several are joined, since a sum is only as good as its worst part."""
     found: dict[int, dict[object, None]] = {}
-    for number, value in zip(group, values, strict=True):
-        found.setdefault(int(number), {})[value] = None
+    for number, value in zip(group.tolist(), values.tolist(), strict=True):
+        found.setdefault(number, {})[value] = None
     return [next(iter(each)) if len(each) == 1 else " / ".join(map(str, each)) for _, each in sorted(found.items())]

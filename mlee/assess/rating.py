@@ -91,16 +91,19 @@ def rate(table: pd.DataFrame, metrics: Sequence[Metric], options: RatingOptions 
         task
     ]
     references = choose_references(pooled, group, number_of_groups, options.reference)
-    values = np.column_stack([pooled[metric.key].to_numpy(dtype=float) for metric in metrics])
-    errors = np.column_stack([pooled[metric.key + STANDARD_ERROR].to_numpy(dtype=float) for metric in metrics])
+    # One column after the other in memory, since everything works on whole columns.
+    values = np.array([pooled[metric.key].to_numpy(dtype=float) for metric in metrics]).T
     values[~applies] = np.nan
-    index, low, high = _indices(values, errors, metrics, group, number_of_groups, references, pooled["n"].to_numpy(), rules)
+    index, reference = _indices(values, metrics, group, number_of_groups, references, rules)
+    low, high = _intervals(pooled, index, values, reference, metrics, references.rows[group])
     thresholds = _thresholds(options, index, metrics, task, tasks, applies)
-    ratings = [_rate(part, metrics, task, tasks, thresholds, rules) for part in (index, high, low)]
+    # Without repeats the three are one array, rated once.
+    parts = [index] if low is index else [index, high, low]
+    ratings = [_rate(part, metrics, task, tasks, thresholds, rules) for part in parts] * (3 // len(parts))
     counts = _counting(values, metrics, applies, group, number_of_groups)
     weights = np.array([metric.weight for metric in metrics])
     combine = partial(_combine, task=task, tasks=tasks, metrics=metrics, counts=counts, mode=mode, rules=rules)
-    overall = [combine(part, weights) for part in ratings]
+    overall = [combine(part, weights) for part in ratings[: len(parts)]] * (3 // len(parts))
     by_group = {
         name: combine(ratings[0], np.where([m.group == name for m in metrics], weights, 0.0))
         for name in dict.fromkeys(metric.group for metric in metrics)
@@ -143,32 +146,48 @@ def _task_codes(table: pd.DataFrame) -> tuple[npt.NDArray[np.intp], list[str]]:
 
 def _indices(
     values: Values,
-    errors: Values,
     metrics: Sequence[Metric],
     group: npt.NDArray[np.intp],
     groups: int,
     references: References,
-    counts: npt.NDArray[np.intp],
     rules: RatingRules,
-) -> tuple[Values, Values, Values]:
-    index, low, high = (np.full(values.shape, np.nan) for _ in range(3))
+) -> tuple[Values, Values]:
+    """Return indices (n, m) and the reference values (n, m) they rest on."""
+    index, reference = np.empty_like(values), np.empty_like(values)
     rows = references.rows[group]
     for column, metric in enumerate(metrics):
         value = values[:, column]
         if references.mode == BEST:
-            reference = best_of_groups(value, group, groups, metric.higher_is_better)[group]
-            reference_error = None
+            reference[:, column] = best_of_groups(value, group, groups, metric.higher_is_better)[group]
         else:
-            reference = np.where(rows >= 0, value[rows], np.nan)
-            reference_error = np.where(rows >= 0, errors[rows, column], np.nan)
-        index[:, column] = relative_index(value, reference, metric.higher_is_better, rules)
+            reference[:, column] = np.where(rows >= 0, value[rows], np.nan)
+        index[:, column] = relative_index(value, reference[:, column], metric.higher_is_better, rules)
+    return index, reference
+
+
+def _intervals(
+    pooled: pd.DataFrame,
+    index: Values,
+    values: Values,
+    reference: Values,
+    metrics: Sequence[Metric],
+    rows: npt.NDArray[np.intp],
+) -> tuple[Values, Values]:
+    """Lower and upper ends (n, m) of the indices; `index` itself, twice, where nothing has a standard error."""
+    errors = [pooled[metric.key + STANDARD_ERROR] for metric in metrics]
+    if not any(error.notna().any() for error in errors):
+        return index, index
+    low, high = np.empty_like(index), np.empty_like(index)
+    counts = pooled["n"].to_numpy()
+    for column, error in enumerate(errors):
+        own = error.to_numpy(dtype=float)
         low[:, column], high[:, column] = index_interval(
             index[:, column],
-            (value, errors[:, column], counts),
-            None if reference_error is None else (reference, reference_error, counts[rows]),
+            (values[:, column], own, counts),
+            (reference[:, column], np.where(rows >= 0, own[rows], np.nan), counts[rows]),
             itself=rows == np.arange(len(rows)),
         )
-    return index, low, high
+    return low, high
 
 
 def _thresholds(
@@ -206,7 +225,7 @@ def _rate(
     thresholds: Thresholds,
     rules: RatingRules,
 ) -> Ratings:
-    ratings = np.full(index.shape, MISSING, dtype=np.int8)
+    ratings = np.full_like(index, MISSING, dtype=np.int8)
     for column, metric in enumerate(metrics):
         found = [thresholds.get(name, metric.key) for name in tasks]
         if len(set(found)) == 1 and found[0] is not None:  # the usual case needs no selection of rows
@@ -226,7 +245,7 @@ def _combine(
     task: npt.NDArray[np.intp],
     tasks: Sequence[str],
     metrics: Sequence[Metric],
-    counts: Weights,
+    counts: npt.NDArray[np.bool_],
     mode: str,
     rules: RatingRules,
 ) -> Ratings:
@@ -244,9 +263,9 @@ def _combine(
 
 def _counting(
     values: Values, metrics: Sequence[Metric], applies: npt.NDArray[np.bool_], group: npt.NDArray[np.intp], groups: int
-) -> Weights:
+) -> npt.NDArray[np.bool_]:
     """Mark the metrics that count for a row (n, m): those of its task; one bound to none, where its group has a value."""
-    counts = applies.astype(float)
+    counts = applies.copy()
     for column, metric in enumerate(metrics):
         if not metric.tasks:
             known = np.bincount(group, weights=~np.isnan(values[:, column]), minlength=groups) > 0
@@ -284,7 +303,9 @@ def _warnings(
         message = f"No thresholds for {', '.join(without)}: not rated."
         everywhere.append(Warning(code="no-thresholds", message=message))
     lists = {number: tuple(by_group.get(number, [])) + tuple(everywhere) for number in range(int(group.max(initial=-1)) + 1)}
-    return tuple(lists[int(number)] for number in group)
+    by_number = np.empty(len(lists), dtype=object)
+    by_number[:] = list(lists.values())
+    return tuple(by_number[group])
 
 
 __all__ = ["ANY_TASK", "BEST", "DEFAULT_REFERENCE", "FROM_DATA", "Rated", "RatingOptions", "rate"]

@@ -1,6 +1,6 @@
-"""The published results of 2022, rated again: every golden number, the published table, and what `exact` rules make of them.
+"""The published results of 2022, rated again: every golden number, and what `exact` rules make of them.
 
-The data is not part of the project: these tests need it beside the checkout (shared/imageneteff22) and are skipped elsewhere.
+The data is not part of the project: these tests need it beside the checkout (shared/imageneteff22), else they are skipped.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_nothing_to_combine_is_not_rated() -> None:
 
 def test_metrics_that_do_not_apply_do_not_count() -> None:
     ratings = np.array([[0, 4], [0, 4]], dtype=np.int8)
-    applicable = np.array([[1.0, 0.0], [1.0, 1.0]])
+    applicable = np.array([[True, False], [True, True]])
     found = compound(ratings, np.array([0.4, 0.6]), "median", RULES_EXACT, applicable)
     assert [letter(value) for value in found] == ["A", "E"]
 
@@ -148,7 +148,7 @@ def test_letters() -> None:
 
 
 def test_the_published_median_does_not_depend_on_this_machine() -> None:
-    """The order of equal ratings is that of a bitonic network: a stable sort gives C here (ResNet50, A100 with TensorFlow)."""
+    """Equal ratings stand as a bitonic network leaves them: a stable sort gives C (ResNet50, A100 with TensorFlow)."""
     ratings, weights = [3, 2, 3, 1, 1, 2, 2], [0.4, 0.2, 0.4, 0.7, 0.3, 0.8, 0.2]
     assert text(ratings, weights, "optimistic median", RULES_2022) == "B"
     assert text(ratings, weights, "optimistic median", replace(RULES_2022, median="exact")) == "C"
