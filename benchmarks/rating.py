@@ -29,7 +29,7 @@ import pandas as pd
 
 from mlee.assess.metrics import METRICS
 from mlee.assess.rating import FROM_DATA, RatingOptions, rate
-from mlee.assess.rules import RULES_2022, RULES_EXACT
+from mlee.assess.rules import RULES_2022
 from mlee.results.load import load
 from mlee.sensors.machine import cpu_name
 
@@ -43,7 +43,7 @@ CHOICES = {
 
 
 def make_table(rows: int, groups: int) -> pd.DataFrame:
-    """A table of trainings: `rows` runs in `groups` environments, each with a ResNet101."""
+    """Make a table of trainings: `rows` runs in `groups` environments, each with a ResNet101."""
     random = np.random.default_rng(0)
     each = rows // groups
     models = np.array(["ResNet101", *(f"model {number}" for number in range(1, each))], dtype=object)

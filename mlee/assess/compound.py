@@ -198,7 +198,7 @@ def _sort_as_published(columns: Sequence[Ratings]) -> tuple[list[Ratings], list[
     Returns the sorted columns and the numbers of the columns they came from. The element before the one that crosses
     one half depends on the order of equal ratings, and the 2022 tool leaves that to NumPy's unstable sort. On CPUs with
     AVX, NumPy sorts short rows with a bitonic network; that one gives the golden numbers, on every machine here. (A stable
-    sort gives another class to 24 of the 232 models.)
+    sort gives another class to 14 of the 232 models.)
     """
     ratings = [column.copy() for column in columns]
     origin = [np.full(len(column), number, dtype=np.int8) for number, column in enumerate(columns)]
