@@ -124,8 +124,11 @@ def to_latex(rated: Rated) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readable(rated: Rated) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table for people: keys, ratings, and the first metrics with value and class."""
+def readable(rated: Rated, *, compact: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table for people: keys, ratings, and the first metrics with value and class.
+
+    `compact` writes "B [A-C]" for "B (could be A or C)", and "~" before an estimated value for "est." behind it.
+    """
     shown = [metric for key in _SHOWN for metric in rated.metrics if metric.key == key]
     shown = shown or [metric for metric in rated.metrics if metric.weight > 0][:6]
     shown = [metric for metric in shown if not rated.table[metric.key].isna().all()]
@@ -133,14 +136,15 @@ def readable(rated: Rated) -> tuple[list[str], list[list[str]]]:
     rows = []
     for number, row in enumerate(rated.table.to_dict("records")):
         cells = [str(row[key]) for key in ("task", "environment", "model")]
-        cells.append(rating_text(rated.compound[number], rated.compound_best[number], rated.compound_worst[number]))
+        own = (part[number] for part in (rated.compound, rated.compound_best, rated.compound_worst))
+        cells.append(rating_text(*own, compact=compact))
         cells += [letter(group[number]) or "-" for group in rated.groups.values()]
-        cells += [metric_text(rated, number, metric) for metric in shown]
+        cells += [metric_text(rated, number, metric, compact=compact) for metric in shown]
         rows.append(cells)
     return head, rows
 
 
-def metric_text(rated: Rated, number: int, metric: Metric) -> str:
+def metric_text(rated: Rated, number: int, metric: Metric, *, compact: bool = False) -> str:
     """Value and class of one metric of one row, such as "673 mJ B"; "-" where it was not measured."""
     column = rated.position(metric.key)
     value = _number(rated.table[metric.key].iloc[number])
@@ -149,15 +153,19 @@ def metric_text(rated: Rated, number: int, metric: Metric) -> str:
     text = f"{value * 100:.1f} %" if metric.key.endswith("_accuracy") else with_unit(value, metric.unit)
     parts = (part[number, column] for part in (rated.rating, rated.rating_best, rated.rating_worst))
     estimated = rated.table.get("provenance") is not None and rated.table["provenance"].iloc[number] == "estimated"
-    mark = " est." if estimated and metric.key.startswith("energy") else ""
-    return f"{text} {rating_text(*parts)}{mark}"
+    before, behind = ("", "")
+    if estimated and metric.key.startswith("energy"):
+        before, behind = ("~", "") if compact else ("", " est.")
+    return f"{before}{text} {rating_text(*parts, compact=compact)}{behind}"
 
 
-def rating_text(rating: int, best: int, worst: int) -> str:
+def rating_text(rating: int, best: int, worst: int, *, compact: bool = False) -> str:
     """Write a rating and the classes that it could be, such as "B (could be C)"; "-" where there is none."""
     own = letter(rating)
     if own is None:
         return "-"
+    if compact:
+        return own if best == worst else f"{own} [{letter(best)}-{letter(worst)}]"
     others = [name for name in (letter(best), letter(worst)) if name not in (own, None)]
     return f"{own} (could be {' or '.join(dict.fromkeys(map(str, others)))})" if others else own
 

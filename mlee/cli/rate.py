@@ -48,6 +48,8 @@ splits the rated data itself into five equal parts: such classes change whenever
 """
 #: Groups are shown from this width of the terminal on.
 _GROUPS_FROM = 110
+#: Columns that a narrow terminal shows in any case: model, rating, and the first metric.
+_LEAST = 3
 #: Class -> style on the terminal; the letter says the same.
 _STYLES = {"A": "bold green", "B": "green", "C": "yellow", "D": "dark_orange", "E": "bold red"}
 
@@ -135,7 +137,7 @@ def _shown(word: str, args: argparse.Namespace) -> str:
 
 
 def _tables(rated: Rated, width: int) -> Group:
-    head, rows = readable(rated)
+    head, rows = readable(rated, compact=True)
     environment = head.index("environment")
     blocks: dict[tuple[str, str, str, str], list[int]] = {}
     for number, row in enumerate(rated.table[["task", "dataset", "environment", "reference"]].itertuples(index=False)):
@@ -157,6 +159,9 @@ def _tables(rated: Rated, width: int) -> Group:
             for column in range(environment + 1, len(head))
             if any(rows[n][column] != "-" for n in numbers) and (width >= _GROUPS_FROM or head[column] not in rated.groups)
         ]
+        lengths = {column: max(len(_short(head[column])), *(len(rows[n][column]) for n in numbers)) for column in filled}
+        while len(filled) > _LEAST and sum(lengths[column] + 3 for column in filled) > width:
+            filled.pop()
         for column in filled:
             left = column <= environment + 2
             table.add_column(_short(head[column]), justify="left" if left else "right", no_wrap=True)
@@ -165,9 +170,14 @@ def _tables(rated: Rated, width: int) -> Group:
             table.add_row(*(_coloured(rows[number][column]) for column in filled))
         tables.append(table)
     options = rated.options
-    foot = (
-        f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}. - not measured or not rated."
-    )
+    foot = f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}."
+    texts = [cell for row in rows for cell in row[environment + 1 :]]
+    for shown, note in (
+        ("-" in texts, "- not measured or not rated."),
+        (any(cell.startswith("~") for cell in texts), "~ estimated, not measured."),
+        (any(cell.endswith("]") for cell in texts), "[A-C] what the repeats allow."),
+    ):
+        foot += f" {note}" if shown else ""
     return Group(*tables, Text(foot, style="dim"))
 
 
@@ -181,7 +191,7 @@ def _short(label: str) -> str:
 
 def _coloured(cell: str) -> Text:
     text = Text(cell)
-    text.highlight_words(["(could be", ")", "est."], style="dim")
+    text.highlight_regex(r"\[.-.\]$", style="dim")
     for letter, style in _STYLES.items():
         text.highlight_regex(rf"(?<!\S){letter}(?!\S)", style=style)
     return text

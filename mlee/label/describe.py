@@ -113,7 +113,8 @@ def _energy(row: _Row, task: str) -> dict[str, Any]:
         return {"energy_value": None}
     text, _, prefixed = with_unit(value / factor, unit).rpartition(" ")
     found: dict[str, Any] = {"energy_value": text, "energy_unit": prefixed}
-    unsure = half_width_of(row.value(key, STANDARD_ERROR), int(row.values["n"])) or row.value(key, UNCERTAINTY)
+    spread = half_width_of(row.value(key, STANDARD_ERROR), int(row.values["n"]))
+    unsure = max(spread or 0.0, row.value(key, UNCERTAINTY) or 0.0)
     if unsure:
         scale = float(text) / (value / factor) if value else 1.0  # of the prefix
         found["energy_uncertainty"] = f"± {significant(unsure / factor * scale, 2)} {prefixed}"
@@ -230,11 +231,13 @@ def _foot(row: _Row, runs: list[RunSummary], issued: date) -> tuple[str, ...]:
     idle = [run.idle_power_w for run in runs if run.idle_power_w is not None]
     counted = f"{len(runs)} run{'s' * (len(runs) != 1)}, {passes} timed pass{'es' * (passes != 1)}; " if runs else ""
     subtracted = f"idle power {with_unit(idle[0], 'W')} not subtracted" if idle else "gross energy, idle not subtracted"
+    codes = dict.fromkeys(w.code for w in (*(w for run in runs for w in run.warnings), *row.rated.warnings[row.number]))
     return (
         f"Rules {options.rules.name}, {options.mode}, thresholds {row.rated.thresholds.name}",
         f"Index: 1 is as good as {_reference(row)} in this environment, more is better",
         counted + subtracted,
         f"Measured {measured}, label issued {issued.isoformat()}, mlee {__version__}",
+        *([f"Warnings: {', '.join(codes)}"] if codes else []),
     )
 
 
