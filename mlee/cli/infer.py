@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,7 +194,7 @@ def _models(names: Sequence[str], backend: str) -> list[str]:
     if "all" in names:
         return list(inference_backend(backend).model_names())
     for name in names:
-        if Path(name).is_dir():
+        if os.path.isdir(name):  # a Path would raise for a name too long for a file
             raise ConfigError(
                 f"--infer-model {name} is a folder: only published models can be evaluated so far.",
                 "pass a model's name; see --list-models",

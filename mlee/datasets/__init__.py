@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlee.errors import ConfigError
+from mlee.errors import ConfigError, DataError
 
 SYNTHETIC_IMAGES = 512
 SAMPLE_IMAGES = 96
+_MOST_SAMPLE_IMAGES = 10_000_000  # a list of them is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +52,27 @@ def open_dataset(data_path: str) -> Dataset:
 
     kind, _, count = data_path.partition(":")
     if kind == "synthetic":
-        return SyntheticImages(_count(data_path, count, SYNTHETIC_IMAGES))
+        return SyntheticImages(_count(data_path, count, SYNTHETIC_IMAGES, sys.maxsize))
     if kind == "sample":
-        return sample_images(_count(data_path, count, SAMPLE_IMAGES))
+        return sample_images(_count(data_path, count, SAMPLE_IMAGES, _MOST_SAMPLE_IMAGES))
     try:
         return imagenet_validation(Path(data_path).expanduser())
     except RuntimeError as error:
         raise ConfigError(f"--data-path {data_path}: {error}", "write the path in full") from error
+    except OSError as error:
+        raise DataError(
+            f"--data-path {data_path}: {error.filename or data_path} cannot be read: {error.strerror or error}.",
+            "check the path and who may read it",
+        ) from error
 
 
-def _count(data_path: str, text: str, default: int) -> int:
+def _count(data_path: str, text: str, default: int, most: int) -> int:
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits:
         raise ConfigError(f"--data-path '{data_path}' asks for no whole number of images.", "for example synthetic:1000")
-    return int(text)
+    # Python converts no number of thousands of digits.
+    if len(digits) > len(str(most)) or int(digits) > most:
+        raise ConfigError(f"--data-path '{data_path:.40}' asks for more than {most:,} images.", "for example synthetic:1000")
+    return int(digits)

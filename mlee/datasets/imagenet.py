@@ -104,5 +104,7 @@ def _official_labels(folder: Path) -> dict[str, int]:
         return {f"ILSVRC2012_val_{number:08d}": class_of[label] for number, label in enumerate(ids, start=1)}
     except ImportError as error:
         raise DataError(f"{meta} can only be read with scipy.", "run `pip install scipy`") from error
+    except PermissionError:
+        raise
     except Exception as error:  # scipy raises half a dozen kinds for a damaged file; each means the same here
         raise DataError(f"{path} and meta.mat do not belong to ILSVRC 2012: {error}") from error

@@ -12,6 +12,7 @@ import pytest
 from mlee.datasets import ImageList, SyntheticImages, open_dataset
 from mlee.datasets.imagenet import wordnet_ids
 from mlee.errors import ConfigError, DataError
+from tests.simulated.rights import without_root_rights
 
 scipy_io = pytest.importorskip("scipy.io")
 WNIDS = wordnet_ids()
@@ -164,6 +165,39 @@ def test_a_damaged_list_of_kaggle_is_an_expected_error(content: bytes, tmp_path:
         _open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "closed",
+    [".", "val", f"val/{WNIDS[0]}", "flat/LOC_val_solution.csv", "devkit/ILSVRC2012_validation_ground_truth.txt"],
+)
+def test_what_may_not_be_read_is_refused_by_name(closed: str, tmp_path: Path) -> None:
+    root = tmp_path / "closed" / "data"
+    _images(root / "val" / WNIDS[0], "a.JPEG")
+    _images(root / "flat", "ILSVRC2012_val_00000001.JPEG")
+    (root / "flat" / "LOC_val_solution.csv").write_text(f"ImageId,PredictionString\nILSVRC2012_val_00000001,{WNIDS[7]} 1")
+    _images(root / "devkit", "ILSVRC2012_val_00000001.JPEG")
+    _devkit(root / "devkit", [1], list(WNIDS))
+    opened = root / closed.split("/")[0] if "/" in closed and "val/" not in closed else root
+    _open(opened)
+    (root / closed).chmod(0)
+    try:
+        with without_root_rights(), pytest.raises(DataError, match=f"{root / closed}.*Permission denied"):
+            _open(opened)
+    finally:
+        (root / closed).chmod(0o700)
+
+
+def test_what_lies_in_a_closed_folder_is_an_expected_error(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with without_root_rights(), pytest.raises(DataError, match=r"closed/imagenet.*Permission denied"):
+        _open(tmp_path / "closed" / "imagenet")
+    (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_name_too_long_for_a_file_is_an_expected_error() -> None:
+    with pytest.raises(DataError, match="too long"):
+        open_dataset("/" + "x" * 300)
+
+
 def test_a_missing_path_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{tmp_path / 'none'} does not exist"):
         _open(tmp_path / "none")
@@ -214,6 +248,20 @@ def test_a_wrong_count_is_refused_with_an_example(path: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"'{path}'")) as refused:
         open_dataset(path)
     assert "synthetic:1000" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("path", [f"synthetic:{'9' * 5000}", "synthetic:9223372036854775808", "sample:1000000000000"])
+def test_more_images_than_can_be_counted_or_listed_are_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match="asks for more than") as refused:
+        open_dataset(path)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("path", "count"), [("synthetic:1000000000000", 10**12), (f"synthetic:{2**63 - 1}", 2**63 - 1), ("synthetic:007", 7)]
+)
+def test_random_images_may_be_very_many(path: str, count: int) -> None:
+    assert len(open_dataset(path)) == count
 
 
 def test_the_sample_repeats_six_photographs_with_every_label_a_person_would_accept() -> None:
