@@ -82,7 +82,7 @@ class InferenceBackend(ABC):
 
     @abstractmethod
     def warm_up(self, batches: int) -> None:
-        """Run a few batches, whose results and energy do not count."""
+        """Run a few batches, whose results and energy do not count; even 0 leave nothing to be compiled or started later."""
 
     @abstractmethod
     def evaluate(self, progress: Progress) -> Outcome:

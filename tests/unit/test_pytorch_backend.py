@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import re
+import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +26,10 @@ from mlee.backends.pytorch.facts import count_macs, count_parameters, weights_by
 from mlee.backends.pytorch.inference import PyTorchInference  # noqa: E402
 from mlee.backends.pytorch.models import find_model, load_weights_file, model_names, with_image_size  # noqa: E402
 from mlee.catalogue import TORCHVISION_NAMES  # noqa: E402
+from mlee.cli import infer  # noqa: E402
 from mlee.datasets.imagenet import wordnet_ids  # noqa: E402
 from mlee.errors import BackendError, ConfigError, DataError, MleeError  # noqa: E402
+from tests.simulated.rights import without_root_rights  # noqa: E402
 
 SMALL = "squeezenet1_1"
 
@@ -175,6 +182,30 @@ def test_nothing_readable_is_an_error(photographs: Path) -> None:
         _backend(data_path=str(photographs), skip_corrupt=True).evaluate(_nothing)
 
 
+_UNKNOWN_DDS = b"DDS " + struct.pack("<31I", 124, 0x1007, 8, 8, *[0] * 14, 32, 4, 0x44434241, *[0] * 10)
+
+
+@pytest.mark.parametrize("junk", [_UNKNOWN_DDS, RuntimeError("Failed to decode"), AttributeError("no tile"), MemoryError()])
+def test_an_image_is_unreadable_whatever_its_decoder_raises(
+    junk: bytes | Exception, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = photographs / "val" / wordnet_ids()[281] / "3.png"
+    really_open = Image.open
+
+    def opened(path: Path) -> Any:
+        if path == broken and isinstance(junk, Exception):
+            raise junk
+        return really_open(path)
+
+    if isinstance(junk, bytes):
+        broken.write_bytes(junk)
+    monkeypatch.setattr(Image, "open", opened)
+    backend = _backend(data_path=str(photographs), skip_corrupt=True)
+    assert backend.evaluate(_nothing).samples == 6
+    (warning,) = backend.warnings()
+    assert re.search(r"3\.png \(.+\)", warning.message), "a reason is given"
+
+
 @pytest.mark.slow
 def test_the_warm_up_leaves_no_images_to_be_loaded_during_the_measurement(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -250,10 +281,68 @@ def test_weights_that_give_no_numbers_are_an_expected_error(photographs: Path, t
         backend.evaluate(_nothing)
 
 
+class _Gives(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """The same outputs for every image."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = values
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(self.values, dtype=images.dtype).repeat(len(images), 1000 // len(self.values))
+
+
+_NAN, _INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("data_path", ["sample:6", "synthetic:6"])
+@pytest.mark.parametrize(
+    ("precision", "values"),
+    [("fp32", (_NAN,)), ("fp32", (1, _INF)), ("fp32", (_INF, -_INF)), ("fp16", (1, 7e4)), ("bf16", (1, _NAN))],
+)
+def test_outputs_that_are_no_numbers_are_refused_whatever_the_labels(
+    precision: str, values: tuple[float, ...], data_path: str
+) -> None:
+    backend = _backend(data_path=data_path, precision=precision)
+    backend._model = _Gives(*values)
+    for work in (lambda: backend.warm_up(1), lambda: backend.evaluate(_nothing)):
+        with pytest.raises(BackendError, match="not finite"):
+            work()
+
+
+@pytest.mark.parametrize("data_path", ["sample:6", "synthetic:6"])
+@pytest.mark.parametrize(("precision", "value"), [("fp32", 3e38), ("bf16", -3e38), ("fp16", 6e4)])
+def test_large_outputs_are_numbers_even_where_their_sum_is_none(precision: str, value: float, data_path: str) -> None:
+    backend = _backend(data_path=data_path, precision=precision)
+    backend._model = _Gives(value)
+    assert backend.evaluate(_nothing).samples == 6
+
+
+def test_outputs_so_far_apart_that_they_have_no_loss_are_an_expected_error(photographs: Path) -> None:
+    backend = _backend(data_path=str(photographs))
+    backend._model = _Gives(3e38, -3e38)
+    with pytest.raises(BackendError, match="not finite"):
+        backend.evaluate(_nothing)
+
+
 @pytest.mark.parametrize("weights", ["IMAGENET1K_V9", "/none/w.pth", "w.pt", "~nosuchuser/w.pth"])
 def test_weights_that_do_not_exist_are_a_configuration_error(weights: str) -> None:
     with pytest.raises(ConfigError, match="--weights"):
         _backend(weights=weights)
+
+
+def test_weights_that_may_not_be_looked_at_are_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--weights x+ cannot be read: File name too long"):
+        _backend(weights="x" * 300)
+    (tmp_path / "closed").mkdir(mode=0)
+    with without_root_rights(), pytest.raises(ConfigError, match=r"closed/w\.pth cannot be read: Permission denied"):
+        _backend(weights=str(tmp_path / "closed" / "w.pth"))
+    (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_model_with_a_name_too_long_for_a_file_is_unknown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Unknown model"):
+        infer.main(["--infer-model", "x" * 300, "--output-dir", str(tmp_path), "--quiet"])
 
 
 @pytest.mark.parametrize("error", [URLError("no route"), TimeoutError("slow"), ConnectionResetError("gone")])
@@ -437,3 +526,187 @@ def test_the_run_is_described_as_it_is() -> None:
     assert backend.details["threads"] == 1
     assert backend.details["resize_size"] == 73
     assert backend.details["batch_size_per_gpu"] is None
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The graphs that were compiled; they run uncompiled, which is faster to get."""
+    made: list[Any] = []
+    compile_ = torch.compile
+
+    def make(graph: Any, _: Any) -> Any:
+        made.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda model, **options: compile_(model, backend=make, **options))
+    yield made
+    torch.compiler.reset()
+
+
+class _Deep(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """Networks of the same code and different depth, as all ResNets are."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(depth))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            images = layer(images)
+        return images.flatten(1)
+
+
+def _compiled(model: torch.nn.Module, **fields: Any) -> PyTorchInference:
+    backend = _backend(compile=True, **fields)
+    backend._model = backend._place(model, [])
+    return backend
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("warm_up", [0, 2])
+@pytest.mark.parametrize(("data_path", "workers"), [("synthetic:6", 0), ("sample:6", 0), ("sample:6", 1)])
+def test_everything_is_compiled_before_the_first_measured_pass(
+    data_path: str, workers: int, warm_up: int, precision: str, graphs: list[Any]
+) -> None:
+    backend = _compiled(_Deep(1), data_path=data_path, workers=workers, precision=precision)
+    backend.warm_up(warm_up)
+    assert len(graphs) == 2, "one for whole batches, one for the last"
+    for _ in range(2):
+        backend.evaluate(_nothing)
+    assert len(graphs) == 2
+    assert not list(backend.warnings())
+
+
+def test_skipped_images_leave_no_batch_that_must_be_compiled(graphs: list[Any], photographs: Path) -> None:
+    for name in ("0.png", "1.png", "5.png"):  # batches of 2 and 2 instead of 4 and 3
+        (next(photographs.rglob(name))).write_bytes(b"x")
+    backend = _compiled(_Deep(1), data_path=str(photographs), skip_corrupt=True)
+    backend.warm_up(0)
+    made = len(graphs)
+    assert backend.evaluate(_nothing).samples == 4
+    assert len(graphs) == made
+    assert [warning.code for warning in backend.warnings()] == ["corrupt-images"]
+
+
+def test_compiling_in_a_measured_pass_is_not_kept_quiet(graphs: list[Any]) -> None:
+    backend = _compiled(_Deep(1), data_path="synthetic:4")
+    for _ in range(2):
+        backend.evaluate(_nothing)
+    assert [warning.code for warning in backend.warnings()] == ["compiled-late"]
+
+
+def test_every_model_of_a_process_is_compiled_however_many_share_their_code(
+    graphs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch._dynamo.config
+
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 2)
+    for number in range(1, 5):
+        _compiled(_Deep(number), data_path="synthetic:4").warm_up(1)
+        assert len(graphs) == number
+
+
+def test_a_model_that_cannot_be_compiled_as_a_whole_is_not_called_compiled(graphs: list[Any]) -> None:
+    class Breaks(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            torch._dynamo.graph_break()
+            return images.flatten(1)
+
+    backend = _compiled(Breaks())
+    with pytest.raises(BackendError) as refused:
+        backend.warm_up(1)
+    assert "--compile" in (refused.value.hint or "")
+
+
+def test_copies_on_several_gpus_cannot_be_compiled() -> None:
+    backend = _backend()
+    backend._compiled = True
+    with pytest.raises(ConfigError, match="--compile works on one GPU"):
+        backend._place(torch.nn.Flatten(), [0, 1])
+
+
+def _children() -> list[int]:
+    return sorted(child.pid for child in multiprocessing.active_children() if child.pid is not None)
+
+
+def test_workers_are_started_even_by_a_warm_up_of_nothing() -> None:
+    backend = _backend(data_path="sample:6", workers=1)
+    before = _children()
+    backend.warm_up(0)
+    started = _children()
+    assert len(started) == len(before) + 1
+    backend.evaluate(_nothing)
+    assert _children() == started
+
+
+def test_a_worker_that_is_killed_is_an_expected_error() -> None:
+    backend = _backend(data_path="sample:60", workers=1, batch_size=1)
+    before = _children()
+    backend.warm_up(0)
+    (worker,) = set(_children()) - set(before)
+    with pytest.raises(BackendError, match="worker process that loads images died") as refused:
+        backend.evaluate(lambda samples: os.kill(worker, signal.SIGKILL) if samples == 1 else None)
+    assert "--workers" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "worker process that loads images died"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), "does not fit"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "does not fit"),
+        (MemoryError(), "does not fit"),
+    ],
+)
+def test_trouble_while_the_model_works_is_told_for_what_it_is(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch tells of a dead worker in a signal handler: anywhere."""
+
+    def fail(_: object) -> None:
+        raise error
+
+    backend = _backend()
+    monkeypatch.setattr(backend, "_model", fail)
+    for work in (lambda: backend.warm_up(1), lambda: backend.evaluate(_nothing), backend.predict):
+        with pytest.raises(BackendError, match=said):
+            work()
+    backend = _backend()
+    with pytest.raises(BackendError, match=said):
+        backend.evaluate(fail)
+
+
+def test_workers_that_cannot_be_started_are_an_expected_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.Process, "start", fail)
+    with pytest.raises(BackendError, match=r"2 worker processes cannot be started: .*unavailable"):
+        _backend(workers=2).warm_up(0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image_size": 10**7},  # beyond any address space, since a machine may promise all memory it is asked for
+        {"image_size": 10**12},
+        {"image_size": 10**400},
+        {"batch_size": 10**10, "data_path": "synthetic:10000000000"},
+    ],
+)
+@pytest.mark.parametrize("data_path", ["sample:6", "synthetic:6"])
+def test_images_that_no_memory_can_hold_are_a_configuration_error(fields: dict[str, Any], data_path: str) -> None:
+    with pytest.raises(ConfigError, match="does not fit into memory") as refused:
+        _backend(**{"data_path": data_path, **fields})
+    assert "--image-size" in (refused.value.hint or "")
+
+
+def test_very_many_random_images_need_no_memory() -> None:
+    def enough(samples: int) -> None:
+        if samples >= 20:
+            raise StopIteration
+
+    backend = _backend(data_path="synthetic:1000000000000")
+    assert backend.resolved.batches == len(backend._batches) == 250_000_000_000
+    with pytest.raises(StopIteration):
+        backend.evaluate(enough)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mlee.datasets import Dataset, ImageList, SyntheticImages
+from mlee.errors import BackendError
 
 #: Random images of this many batches are kept and taken in turn: more would only cost memory.
 _SYNTHETIC_BATCHES = 4
@@ -41,8 +42,8 @@ class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
         try:
             with Image.open(path) as image:
                 return self._preprocess(image.convert("RGB")), labels
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = " ".join(str(error).split()).removesuffix(f" {str(path)!r}")
+        except Exception as error:  # noqa: BLE001 - a decoder meets foreign files: whatever it raises means this one is bad
+            reason = " ".join(str(error).split()).removesuffix(f" {str(path)!r}") or type(error).__name__
             return f"{path} ({reason})", labels
 
 
@@ -60,19 +61,21 @@ class _SyntheticBatches:
 
     def __init__(self, samples: int, batch_size: int, image_size: int, seed: int, pin: bool) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self._sizes = [min(batch_size, samples - start) for start in range(0, samples, batch_size)]
-        kept = min(_SYNTHETIC_BATCHES, len(self._sizes))
+        self._samples = samples
+        self._batch_size = batch_size
+        kept = min(_SYNTHETIC_BATCHES, len(self))
         shape = (min(batch_size, samples), 3, image_size, image_size)
         self._batches = [torch.randn(shape, generator=generator) for _ in range(kept)]
         if pin:
             self._batches = [batch.pin_memory() for batch in self._batches]
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return -(-self._samples // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for index, size in enumerate(self._sizes):
-            yield Batch(self._batches[index % len(self._batches)][:size], None)
+        for index, start in enumerate(range(0, self._samples, self._batch_size)):
+            images = self._batches[index % len(self._batches)]
+            yield Batch(images[: min(self._batch_size, self._samples - start)], None)
 
 
 class _Ranges:
@@ -129,6 +132,10 @@ class ImageLoader:
         try:
             for _ in self._loader:
                 pass
+        except OSError as error:
+            raise BackendError(
+                f"{self._workers} worker processes cannot be started: {error}", "pass fewer --workers"
+            ) from error
         finally:
             self._ranges.warming = False
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 from torchvision.transforms._presets import ImageClassification
 
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
+from mlee.backends.pytorch.compiling import compile_whole, graphs_compiled
 from mlee.backends.pytorch.data import Batches, ImageLoader, make_batches
+from mlee.backends.pytorch.devices import choose_devices, choose_workers, describe_devices
 from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
+from mlee.backends.pytorch.trouble import check_fits, expected_trouble
 from mlee.datasets import SyntheticImages, open_dataset
 from mlee.errors import BackendError, ConfigError, DataError
 from mlee.records import ModelFacts, Outcome, Warning
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_MAX_WORKERS = 8
 
 
 class PyTorchInference(InferenceBackend):
@@ -31,9 +31,28 @@ class PyTorchInference(InferenceBackend):
     def __init__(self, request: InferenceRequest) -> None:
         """Build the model, load weights and data, count, wrap and compile."""
         torch.manual_seed(request.seed)
+        self._device, gpus = choose_devices(request.device)
+        self._dtype = PRECISIONS[request.precision]
+        global_batch_size = request.batch_size * max(1, len(gpus))
+        self.dataset = open_dataset(request.data_path)
+        samples = len(self.dataset)
+        if request.n_batches is not None:
+            samples = min(samples, request.n_batches * global_batch_size)
         self._source, model, weights = _load(request)
-        preset = _preprocessing(self._source, request)
+        preset = _preprocessing(self._source, request, min(global_batch_size, samples))
         image_size = int(preset.crop_size[0])
+        workers = choose_workers(request.workers, isinstance(self.dataset, SyntheticImages))
+        with expected_trouble("The random images"):
+            self._batches: Batches = make_batches(
+                self.dataset,
+                preset,
+                samples=samples,
+                batch_size=global_batch_size,
+                image_size=image_size,
+                workers=workers,
+                seed=request.seed,
+                cuda=self._device.type == "cuda",
+            )
         self.facts = ModelFacts(
             name=self._source.name,
             parameters=count_parameters(model),
@@ -42,30 +61,14 @@ class PyTorchInference(InferenceBackend):
             weights_bytes=weights_bytes(model),
             weights=weights,
         )
-        self._device, gpus = _devices(request.device)
-        self._dtype = PRECISIONS[request.precision]
-        global_batch_size = request.batch_size * max(1, len(gpus))
-        self.dataset = open_dataset(request.data_path)
-        samples = len(self.dataset)
-        if request.n_batches is not None:
-            samples = min(samples, request.n_batches * global_batch_size)
-        workers = _workers(request.workers, isinstance(self.dataset, SyntheticImages))
-        self._batches: Batches = make_batches(
-            self.dataset,
-            preset,
-            samples=samples,
-            batch_size=global_batch_size,
-            image_size=image_size,
-            workers=workers,
-            seed=request.seed,
-            cuda=self._device.type == "cuda",
-        )
         self._image_size = image_size
-        self._model = self._place(model, gpus, request.compile)
         self._skip_corrupt = request.skip_corrupt
         self._corrupt: list[str] = []
+        self._compiled = request.compile
+        self._compiled_late = 0
+        self._model = self._place(model, gpus)
         self.resolved = Resolved(
-            device=_describe(self._device, gpus),
+            device=describe_devices(self._device, gpus),
             image_size=image_size,
             workers=workers,
             global_batch_size=global_batch_size,
@@ -87,43 +90,61 @@ class PyTorchInference(InferenceBackend):
         """Names of all models."""
         return model_names()
 
-    def _place(self, model: nn.Module, gpus: list[int], compiled: bool) -> nn.Module:
-        try:
+    def _place(self, model: nn.Module, gpus: list[int]) -> nn.Module:
+        if self._compiled and len(gpus) > 1:
+            raise ConfigError(
+                "--compile works on one GPU: PyTorch runs the copies of a model on several GPUs uncompiled.",
+                "pass --device cuda:0, or leave --compile out",
+            )
+        with expected_trouble(self.facts.name):
             model = model.eval().to(self._device, self._dtype)
             if len(gpus) > 1:
                 model = nn.DataParallel(model, device_ids=gpus)
-            return cast(nn.Module, torch.compile(model)) if compiled else model
-        except torch.OutOfMemoryError as error:
-            raise BackendError(f"{self.facts.name} does not fit on {self._device}.", "use a smaller model") from error
+        # Skipped images leave batches of any size; else each size, of which there are two, gets code made for it alone.
+        return compile_whole(model, any_size=self._skip_corrupt) if self._compiled else model
 
     def warm_up(self, batches: int) -> None:
-        """Run a few batches of random images, one of them as large as the last, partial batch."""
-        if batches < 1:
-            return
+        """Run a few batches of random images, one of them as large as the last, partial batch, and start the workers.
+
+        What must not happen in a measured pass happens here even with 0 batches: compiling, and starting of workers.
+        """
+        checksum = torch.zeros((), dtype=torch.float64, device=self._device)
+        with expected_trouble("A batch of random images"):
+            for size in self._warm_up_sizes(batches):
+                images = torch.rand(size, 3, self._image_size, self._image_size)
+                with torch.inference_mode():
+                    checksum += self._forward(images).sum(dtype=torch.float64)
+            if isinstance(self._batches, ImageLoader):
+                self._batches.start_workers()
+            self._synchronise()
+        self._check_finite(checksum)
+
+    def _warm_up_sizes(self, batches: int) -> list[int]:
         full, rest = divmod(self.resolved.samples, self.resolved.global_batch_size)
-        sizes = [self.resolved.global_batch_size] * (batches if full else 0)
-        if rest:
-            sizes.append(rest)
-        with torch.inference_mode():
-            for size in sizes:
-                images = torch.rand(size, 3, self._image_size, self._image_size, dtype=self._dtype)
-                self._forward(images.to(self._device))
-        if isinstance(self._batches, ImageLoader):
-            self._batches.start_workers()
-        self._synchronise()
+        if self._compiled:
+            batches = max(1, batches)
+        if not batches:
+            return []
+        sizes = [self.resolved.global_batch_size] * (batches if full else 0) + [rest]
+        if self._compiled and self._skip_corrupt:
+            # After two sizes there is code for all of them, but for 1, which PyTorch always compiles separately.
+            sizes += [max(sizes) - 1, 1]
+        return [size for size in sizes if size]
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         try:
-            logits: torch.Tensor = self._model(images)
-        except torch.OutOfMemoryError as error:
-            raise BackendError(
-                f"A batch of {len(images)} images does not fit into the memory of {self._device}.",
-                "pass a smaller --batch-size",
-            ) from error
-        except (RuntimeError, AssertionError, ValueError) as error:
+            with expected_trouble(f"A batch of {len(images)} images"):
+                logits: torch.Tensor = self._model(images.to(self._device, self._dtype, non_blocking=True))
+        except BackendError:
+            raise
+        except Exception as error:
+            # A compiler may fail with anything; a model is Python, and anything else it raises is a bug.
+            if not self._compiled and not isinstance(error, (RuntimeError, AssertionError, ValueError)):
+                raise
             raise BackendError(
                 f"{self.facts.name} failed on images of size {tuple(images.shape)}: {error}",
-                "leave --image-size out to take the size of the weights, or pass a smaller --batch-size",
+                ("leave --compile out, or " if self._compiled else "")
+                + "leave --image-size out to take the size of the weights, or pass a smaller --batch-size",
             ) from error
         return logits
 
@@ -133,39 +154,44 @@ class PyTorchInference(InferenceBackend):
         Hits are counted on the device and fetched once at the end: no batch waits for the host.
         """
         self._corrupt = []
+        compiled_before = graphs_compiled() if self._compiled else 0
         samples = labelled = 0
         hits1 = hits5 = loss_sum = torch.zeros((), device=self._device)
+        # Any NaN or inf shows in the sum; finite outputs cannot overflow it, since even fp32 ends at 3e38, fp64 at 2e308.
+        checksum = torch.zeros((), dtype=torch.float64, device=self._device)
         one_label = True
-        with torch.inference_mode():
+        with expected_trouble("A batch of images"):
+            # Compiled code tells tensors made in inference mode from others: all images, of whatever source and for the
+            # warm-up, are made outside it.
             for images, targets, corrupt in self._batches:
                 if corrupt:
                     self._note_corrupt(corrupt)
                 if not len(images):
                     continue
-                logits = self._forward(images.to(self._device, self._dtype, non_blocking=True))
-                samples += len(images)
-                if targets is not None:
-                    labelled += len(targets)
-                    right = targets.to(self._device, non_blocking=True)
-                    top5 = logits.topk(min(5, logits.shape[1])).indices
-                    hit = (top5[:, :, None] == right[:, None, :]).any(2)
-                    hits1 = hits1 + hit[:, 0].sum()
-                    hits5 = hits5 + hit.any(1).sum()
-                    one_label = one_label and right.shape[1] == 1
-                    if one_label:
-                        loss = nn.functional.cross_entropy(logits.float(), right[:, 0], reduction="sum")
-                        loss_sum = loss_sum + loss
+                with torch.inference_mode():
+                    logits = self._forward(images)
+                    checksum += logits.sum(dtype=torch.float64)
+                    samples += len(images)
+                    if targets is not None:
+                        labelled += len(targets)
+                        right = targets.to(self._device, non_blocking=True)
+                        top5 = logits.topk(min(5, logits.shape[1])).indices
+                        hit = (top5[:, :, None] == right[:, None, :]).any(2)
+                        hits1 = hits1 + hit[:, 0].sum()
+                        hits5 = hits5 + hit.any(1).sum()
+                        one_label = one_label and right.shape[1] == 1
+                        if one_label:
+                            loss = nn.functional.cross_entropy(logits.float(), right[:, 0], reduction="sum")
+                            loss_sum = loss_sum + loss
                 progress(samples)
-        self._synchronise()
+            self._synchronise()
+        if self._compiled:
+            self._compiled_late += graphs_compiled() - compiled_before
         if not samples:
             raise DataError("No image could be read.", "check --data-path")
+        self._check_finite(checksum + loss_sum if one_label else checksum)
         if not labelled:
             return Outcome(samples=samples)
-        if not torch.isfinite(loss_sum):
-            raise BackendError(
-                f"{self.facts.name} gives outputs that are not finite numbers.",
-                "check --weights, or pass --precision fp32 or bf16",
-            )
         return Outcome(
             samples=samples,
             loss=float(loss_sum) / labelled if one_label else None,
@@ -175,14 +201,21 @@ class PyTorchInference(InferenceBackend):
             accuracy_source=self.dataset.name,
         )
 
+    def _check_finite(self, checksum: torch.Tensor) -> None:
+        if not torch.isfinite(checksum):
+            raise BackendError(
+                f"{self.facts.name} gives outputs that are not finite numbers.",
+                "check --weights, or pass --precision fp32 or bf16",
+            )
+
     def predict(self) -> torch.Tensor:
         """Logits of all samples (n, classes) on the CPU in fp32, for comparing backends; not measured."""
-        with torch.inference_mode():
-            outputs = [
-                self._forward(images.to(self._device, self._dtype)).float().cpu()
-                for images, _, _ in self._batches
-                if len(images)
-            ]
+        outputs: list[torch.Tensor] = []
+        with expected_trouble("A batch of images"):
+            for images, _, _ in self._batches:
+                if len(images):
+                    with torch.inference_mode():
+                        outputs.append(self._forward(images).float().cpu())
         return torch.cat(outputs)
 
     def _note_corrupt(self, files: tuple[str, ...]) -> None:
@@ -202,7 +235,12 @@ class PyTorchInference(InferenceBackend):
         return self._source.published_accuracy()
 
     def warnings(self) -> Iterator[Warning]:
-        """Name the images that were skipped in the last pass."""
+        """Name the images that were skipped in the last pass, and what was compiled in any."""
+        if self._compiled_late:
+            yield Warning(
+                code="compiled-late",
+                message=f"{self._compiled_late} times a model was compiled inside a timed pass: its time and energy count",
+            )
         if self._corrupt:
             names = "; ".join(self._corrupt[:3]) + (" ..." if len(self._corrupt) > 3 else "")
             yield Warning(code="corrupt-images", message=f"{len(self._corrupt)} images were skipped: {names}")
@@ -220,7 +258,13 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
         path = Path(request.weights).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"--weights {request.weights}: {error}", "write the path in full") from error
-    if path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise ConfigError(
+            f"--weights {request.weights} cannot be read: {error.strerror}.", "use pretrained, random, or a readable file"
+        ) from error
+    if is_file:
         source = find_model(request.model)
         model = source.build(pretrained=False)
         load_weights_file(model, path)
@@ -231,34 +275,10 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
     return source, source.build(pretrained=True), source.weights_name
 
 
-def _preprocessing(source: ModelSource, request: InferenceRequest) -> ImageClassification:
+def _preprocessing(source: ModelSource, request: InferenceRequest, images: int) -> ImageClassification:
+    """Return the preprocessing at the size asked for; `images` are in the largest batch, which must fit into memory."""
     if request.eval_preprocessing != "builtin":
         source = find_model(request.eval_preprocessing)
-    return with_image_size(source.preprocessing(), request.image_size)
-
-
-def _devices(wanted: str) -> tuple[torch.device, list[int]]:
-    """Resolve --device: `auto` takes all GPUs or else the CPU, `cuda` all GPUs, `cuda:N` one; raises `ConfigError`."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "cpu" or (wanted == "auto" and not available):
-        return torch.device("cpu"), []
-    if not available:
-        raise ConfigError(f"--device {wanted}: PyTorch finds no GPU.", "pass --device cpu, or see infer.py --check")
-    if wanted in ("auto", "cuda"):
-        return torch.device("cuda:0"), list(range(available))
-    kind, _, number = wanted.partition(":")
-    if kind != "cuda" or not number.isdigit() or int(number) >= available:
-        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
-    return torch.device(wanted), [int(number)]
-
-
-def _describe(device: torch.device, gpus: list[int]) -> str:
-    return "cpu" if device.type == "cpu" else ",".join(f"cuda:{index}" for index in gpus)
-
-
-def _workers(wanted: int | None, synthetic: bool) -> int:
-    if wanted is not None:
-        return wanted
-    cpus = len(os.sched_getaffinity(0))
-    # On two CPUs a worker beside the model only takes turns with it.
-    return 0 if synthetic or cpus <= 2 else min(_MAX_WORKERS, cpus // 2)
+    preset = source.preprocessing()
+    check_fits(images, request.image_size or int(preset.crop_size[0]))
+    return with_image_size(preset, request.image_size)
