@@ -16,6 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.readings", "mlee.files", "mlee.catalogue"),
     ("mlee.edges",),
     ("mlee.energy", "mlee.traces", "mlee.sensors.", "mlee.datasets.", "mlee.results", "mlee.results.store", "mlee.assess."),
+    ("mlee.results.limits",),
     ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor",),
