@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from mlee.errors import ResultError
 
@@ -13,17 +15,25 @@ from mlee.errors import ResultError
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write `content` to `path` by way of a temporary file in the same folder, fsync and rename.
 
+    A link stays: the file that it leads to is replaced. What is no file (a device, a pipe) is written to as it is.
     Raises `ResultError` naming the path when the disk is full or not writable; an existing file is then unharmed.
     """
     temporary: str | None = None
     try:
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        data = content.encode() if isinstance(content, str) else content
+        if _is_special(path):
+            with open(path, "wb") as special:
+                special.write(data)
+            return
+        target = os.path.realpath(path)
+        folder, name = os.path.split(target)
+        fd, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".tmp")
         with os.fdopen(fd, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
         temporary = None
     except UnicodeEncodeError as error:
         raise ResultError(f"{path} cannot be written: its text is not UTF-8 ({error}).") from error
@@ -33,6 +43,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that is no regular file: renaming over it would replace a device or a pipe."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def close_quietly(file: IO[str]) -> None:
+    """Close a file for good, also where its last words have no place any more (a full disk)."""
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def _umask() -> int:

@@ -37,6 +37,48 @@ def test_a_failure_names_the_file_and_leaves_the_old_one_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, dangling = tmp_path / "link", tmp_path / "dangling"
+    (tmp_path / "real" / "old").write_text("old")
+    link.symlink_to("real/old")
+    dangling.symlink_to("real/new")
+    for path in (link, dangling):
+        write_atomically(path, "fresh")
+        assert path.is_symlink()
+        assert path.read_text() == "fresh"
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["new", "old"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, "through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "full").symlink_to("/dev/full")
+    write_atomically(tmp_path / "null", "into nothing")
+    with pytest.raises(ResultError, match=r"full cannot be written: No space left"):
+        write_atomically(tmp_path / "full", "x")
+    for name in ("null", "full"):
+        assert (tmp_path / name).is_symlink()
+        assert stat.S_ISCHR(Path(f"/dev/{name}").stat().st_mode)
+
+
+def test_a_link_to_itself_is_an_expected_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ResultError, match="loop"):
+        write_atomically(tmp_path / "loop", "x")
+
+
 def test_an_interruption_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
