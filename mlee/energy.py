@@ -3,7 +3,7 @@
 Two ways lead from readings to energy (see docs/measuring.md for the reasons):
 
 * an energy **counter** is read at the two edges of the window and in between only to notice resets. What it shows at an
-  edge needs care, since it is a staircase: see `mlee.edges`;
+  edge needs care, since it is a staircase: see `mlee.edges`. One that is exact at every instant is interpolated there;
 * a power **gauge** is integrated by trapezoids and held over gaps.
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,8 +40,13 @@ class WindowEnergy:
     window, further ones come through `add`, and `finish` takes the first one after the window.
     """
 
-    def __init__(self, channel: Channel, interval_s: float, start: Edge, first: Reading) -> None:
-        """Open the window at `start`; `interval_s` is the sampling interval, the measure of what counts as a gap."""
+    def __init__(
+        self, channel: Channel, interval_s: float, start: Edge, first: Reading, gauge: Reading | None = None
+    ) -> None:
+        """Open the window at `start`; `interval_s` is the sampling interval, the measure of what counts as a gap.
+
+        `first` is the last look at the counter, `gauge` the last one at the power where that was another.
+        """
         self._channel = channel
         self._interval_s = interval_s
         self._start = start
@@ -49,7 +56,7 @@ class WindowEnergy:
         # counter: what is finished since the start or the latest reset, and from where the current stretch counts
         self._counted_j = 0.0
         self._base_j = start.energy_j
-        self._last_counter = first
+        self._first = self._last_counter = first
         self._slope_from = first
         #: The first and the latest readings, for the power after the start and before the end.
         self._early: list[Reading] = []
@@ -60,7 +67,8 @@ class WindowEnergy:
         self._integral_j = 0.0
         self._integral_unsure_j2 = 0.0
         self._gap_j = 0.0
-        self._first_gauge = self._last_gauge = first if first.power_w is not None else None
+        gauge = first if gauge is None else gauge
+        self._first_gauge = self._last_gauge = gauge if gauge.power_w is not None else None
 
     def add(self, reading: Reading) -> None:
         """Take a reading inside the window."""
@@ -79,6 +87,10 @@ class WindowEnergy:
         if last is not None:
             self._add_gauge(last, end_s)
         start, self._start = self._start, refined_start(self._start, self._early)
+        if self._channel.counter_period_s == 0:
+            after = [] if last is None else [last]
+            self._start = _straight(self._start, [self._first, *self._early, *after])
+            end = _straight(end, [*self.recent, *after])
         if self._base_j is not None and self._base_j == start.energy_j:  # no reset has moved the base since
             self._base_j = self._start.energy_j
         integral_j, integral_lost_s = self._finish_gauge(end_s)
@@ -182,7 +194,7 @@ class WindowEnergy:
             lost_s = min(end.t_s - last.t_s, end.t_s - self._start.t_s)
             return self._counted_j + counted, lost_s, unsure_s + self._channel.counter_period_s, unsure_j
         unsure_s, unsure_j = unsure_s + end.unsure_s, unsure_j + end.unsure_j
-        if end.energy_j < self._base_j:  # a reset between the last reading and the end
+        if end.energy_j < (last.energy_j or 0.0):  # a reset between the last reading and the end
             stretch_s = end.t_s - last.t_s
             filled_j = self._slope_w * stretch_s
             self._uncovered_s += stretch_s
@@ -226,14 +238,18 @@ def measure(trace: Trace, window: Window, channel: Channel, interval_s: float) -
             f"The trace of {trace.device.name} has no reading before the end of the window at {window.end_s:.3f} s.",
             "check that trace and window come from the same run",
         )
-    first = before[-1] if before else inside.pop(0)
-    nearest = [first, *inside, *after[:1]]
-    start = _interpolated_edge(nearest, max(window.start_s, first.t_s), channel)
-    fold = WindowEnergy(channel, interval_s, Edge(window.start_s, start.energy_j, start.unsure_s), first)
+    if not before:
+        before = [inside.pop(0)]
+    # Around an edge, a look at the counter alone may lie between those at everything.
+    first, gauge = (next((r for r in reversed(before) if r[field] is not None), before[-1]) for field in (1, 2))
+    shown, last = (next((r for r in after if r[field] is not None), None) for field in (1, 2))
+    counted = [first, *inside, *([] if shown is None else [shown])]
+    start = _straight(Edge(window.start_s, first.energy_j, channel.counter_period_s), counted)
+    end = Edge(window.end_s, None if shown is None else shown.energy_j, channel.counter_period_s)
+    fold = WindowEnergy(channel, interval_s, start, first, gauge)
     for reading in inside:
         fold.add(reading)
-    end = _interpolated_edge(nearest, window.end_s, channel) if after else Edge(window.end_s, None)
-    return fold.finish(end, after[0] if after else None)
+    return fold.finish(_straight(end, counted), shown if last is None else last)
 
 
 def _readings(trace: Trace) -> Iterator[Reading]:
@@ -244,12 +260,14 @@ def _readings(trace: Trace) -> Iterator[Reading]:
         yield Reading(t, None if math.isnan(energy) else energy, None if math.isnan(power) else power)
 
 
-def _interpolated_edge(readings: list[Reading], at_s: float, channel: Channel) -> Edge:
+def _straight(edge: Edge, readings: Sequence[Reading]) -> Edge:
+    """Move an edge onto the straight line between the readings around it; one at a reset or beside them stays."""
     counted = [(reading.t_s, reading.energy_j) for reading in readings if reading.energy_j is not None]
-    if not counted or counted[-1][0] < at_s:
-        return Edge(at_s, None)
-    times, energies = zip(*counted, strict=True)
-    return Edge(at_s, float(np.interp(at_s, times, energies)), unsure_s=channel.counter_period_s)
+    for (from_s, from_j), (to_s, to_j) in pairwise(counted):
+        if edge.energy_j is not None and from_s <= edge.t_s <= to_s and from_s < to_s and from_j <= to_j:
+            energy_j = min(from_j + (to_j - from_j) * (edge.t_s - from_s) / (to_s - from_s), to_j)
+            return replace(edge, energy_j=energy_j, unsure_j=min(energy_j - from_j, to_j - energy_j))
+    return edge
 
 
 def judge(energy: DeviceEnergy, channel: Channel, duration_s: float) -> list[Warning]:

@@ -62,15 +62,24 @@ class Sampler:
         self._origin_utc = datetime.now(UTC)
         self._numbers = 0
         self._edge_cpu_s = 0.0
-        self.lines = [
-            SensorThread(sensor, intervals_s[sensor.name], self._trace(sensor, folder), clock) for sensor in sensors
-        ]
+        traces = self._traces(sensors, folder)
+        self.lines = [SensorThread(sensor, intervals_s[sensor.name], traces.get(sensor.name), clock) for sensor in sensors]
 
-    def _trace(self, sensor: Sensor, folder: Path | None) -> TraceWriter | None:
+    def _traces(self, sensors: Sequence[Sensor], folder: Path | None) -> dict[str, TraceWriter]:
+        traces: dict[str, TraceWriter] = {}
         if folder is None:
-            return None
-        path = folder / f"trace_{sensor.name}.csv"
-        return TraceWriter(path, sensor.channels, sensor.extra_columns, self._origin_utc, self._origin_s)
+            return traces
+        try:
+            for sensor in sensors:
+                path = folder / f"trace_{sensor.name}.csv"
+                traces[sensor.name] = TraceWriter(
+                    path, sensor.channels, sensor.extra_columns, self._origin_utc, self._origin_s
+                )
+        except BaseException:
+            for trace in traces.values():
+                trace.close()
+            raise
+        return traces
 
     def start(self) -> None:
         """Start the background threads."""
@@ -113,13 +122,15 @@ class Sampler:
             lines = self._lock(stack)
             # Everything slow comes before the watch: nothing but one look at the counters lies between a tick and the start.
             firsts = {line: line.read(everything=True) for line in lines}
+            firsts |= {line: line.read() for line in lines if _is_gauge(line)}
             watches = self._watch_ticks(lines, {}, TickWatch.before)
-            firsts |= {line: line.read() for line in lines if _knows_energy(line)}
+            looks = {line: line.look() for line in lines if _ticks(line)}
+            firsts |= {line: line.read() for line in lines if _is_exact(line)}
             start_s = self._clock()
             for line, watched in zip(lines, watches, strict=True):
                 first = firsts[line]
                 if first is not None:
-                    line.parts[number] = _part(line, first, watched, start_s)
+                    line.parts[number] = _part(line, first, looks.get(line) or first, watched, start_s)
         self._edge_cpu_s += time.thread_time() - cpu_from_s
         return OpenWindow(name, number, start_s, self.utc(start_s))
 
@@ -136,26 +147,28 @@ class Sampler:
         with ExitStack() as stack:
             held = self._lock(stack)
             # What counts exactly is read first, then the counters that tick, and they are watched from there on: the first
-            # tick after the end must not be missed. Everything else has time.
-            lasts = {line: line.read(everything=True) for line in held if _knows_energy(line) and not _ticks(line)}
-            ends = {line: line.read_counters() for line in held if line.alive and _ticks(line)}
+            # tick after the end must not be missed. Everything else has time, power least.
+            for line in filter(_is_exact, held):
+                line.read()
+            ends = {line: line.look() for line in held if _ticks(line)}
             watches = dict(zip(held, self._watch_ticks(held, ends, TickWatch.after), strict=True))
-            lasts |= {line: line.read(everything=True) for line in held if line not in lasts}
+            for line in filter(_is_gauge, held):
+                line.read()
+            lasts = {line: line.read(everything=True) for line in held}
             for line, part in zip(self.lines, parts, strict=True):
                 line.parts.pop(window.number, None)
                 if part is None:
                     continue
-                last = lasts.get(line)
-                at_end = ends.get(line, last)
+                last, shown = lasts.get(line), ends.get(line)
                 for index, channel in enumerate(line.sensor.channels):
-                    fold = part.folds[index]
+                    fold, after = part.folds[index], part.after.get(index)
                     if fold is None:
                         continue
-                    reading = None if at_end is None else at_end[index]
+                    reading = after if not _ticks(line) else None if shown is None else shown[index]
                     edge = Edge(end_s, None)
                     if reading is not None:
                         edge = end_edge(channel, end_s, reading, watches[line][index], fold.recent)
-                    energy = fold.finish(edge, None if last is None else last[index])
+                    energy = fold.finish(edge, after)
                     (added if channel.added else not_added).append(energy)
                     if channel.added:
                         window.warnings.extend(judge(energy, channel, end_s - window.start_s))
@@ -208,7 +221,7 @@ class Sampler:
         deadline_s = self._clock() + 2.5 * max((period_s for _, period_s in pending), default=0.0)
         while polled and not all(ready(watch) for watch, _ in pending) and self._clock() < deadline_s:
             for line, watched in polled:
-                _show(watched, line.read_counters() if line.alive else None)
+                _show(watched, line.read_counters())
             self._sleep(POLL_S)
         return watches
 
@@ -223,16 +236,27 @@ def _ticks(line: SensorThread) -> bool:
     return any(channel.counter and channel.counter_period_s > 0 for channel in line.sensor.channels)
 
 
-def _knows_energy(line: SensorThread) -> bool:
-    return any(channel.counter or channel.gauge for channel in line.sensor.channels)
+def _is_exact(line: SensorThread) -> bool:
+    return any(channel.counter and channel.counter_period_s == 0 for channel in line.sensor.channels)
 
 
-def _part(line: SensorThread, first: Sequence[Reading | None], watched: Sequence[TickWatch], start_s: float) -> WindowPart:
+def _is_gauge(line: SensorThread) -> bool:
+    return any(channel.gauge and not channel.counter for channel in line.sensor.channels)
+
+
+def _part(
+    line: SensorThread,
+    first: Sequence[Reading | None],
+    looks: Sequence[Reading | None],
+    watched: Sequence[TickWatch],
+    start_s: float,
+) -> WindowPart:
     folds: list[WindowEnergy | None] = []
-    for channel, reading, watch in zip(line.sensor.channels, first, watched, strict=True):
+    for channel, reading, look, watch in zip(line.sensor.channels, first, looks, watched, strict=True):
         if reading is None or not (channel.counter or channel.gauge):
             folds.append(None)
             continue
-        edge = start_edge(channel, start_s, reading, watch)
-        folds.append(WindowEnergy(channel, line.interval_s, edge, reading))
+        shown = reading if look is None else look
+        edge = start_edge(channel, start_s, shown, watch)
+        folds.append(WindowEnergy(channel, line.interval_s, edge, shown, reading))
     return WindowPart(first, folds)

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlee.energy import WindowEnergy
 from mlee.readings import Reading
@@ -23,11 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WindowPart:
-    """What one open window knows of one sensor: the readings before it, and a fold for each channel."""
+    """What one open window knows of one sensor: the readings around it, and a fold for each channel."""
 
     first: Sequence[Reading | None]
     folds: list[WindowEnergy | None]
     end_s: float = math.inf
+    #: The first reading of each channel at or after the end.
+    after: dict[int, Reading] = field(default_factory=dict)
 
 
 class SensorThread:
@@ -87,9 +89,13 @@ class SensorThread:
             self.fail("sensor-failed", f"failed ({type(error).__name__}: {error})")
             return None
         for part in self.parts.values():
-            for fold, reading in zip(part.folds, readings, strict=True):
-                if fold is not None and reading is not None and reading.t_s < part.end_s:
+            for index, (fold, reading) in enumerate(zip(part.folds, readings, strict=True)):
+                if fold is None or reading is None:
+                    continue
+                if reading.t_s < part.end_s:
                     fold.add(reading)
+                else:
+                    part.after.setdefault(index, reading)
         self._before, self._latest = self._latest, readings
         self._write(readings)
         return readings
@@ -108,11 +114,22 @@ class SensorThread:
 
     def read_counters(self) -> Sequence[Reading | None] | None:
         """Read the counters only, for the edge of a window; the lock must be held."""
+        if not self.alive:
+            return None
         try:
             return self.sensor.read_counters()
         except Exception as error:  # noqa: BLE001
             self.fail("sensor-failed", f"failed ({type(error).__name__}: {error})")
             return None
+
+    def look(self) -> Sequence[Reading | None] | None:
+        """Read the counters only and write them down: what they show at the edge of a window; the lock must be held."""
+        shown = self.read_counters()
+        if shown is None:
+            return None
+        shown = [reading if reading is not None and reading.energy_j is not None else None for reading in shown]
+        self._write(shown)
+        return shown
 
     def _write(self, readings: Sequence[Reading | None]) -> None:
         if self._trace is None:
@@ -129,13 +146,21 @@ class SensorThread:
             self._trace = None
 
     def _run(self) -> None:
+        try:
+            self._sample()
+        except Exception as error:  # a thread that dies unnoticed would leave a trace that looks whole
+            log.debug("thread of sensor %s failed", self.sensor.name, exc_info=True)
+            self.fail("sensor-failed", f"could not be sampled ({type(error).__name__}: {error})")
+
+    def _sample(self) -> None:
         interval_s = min(self.interval_s, self.sensor.max_interval_s or self.interval_s)
         started_s = self._clock()
         tick = 0
         while self.alive:
             # An absolute schedule does not drift; a tick that comes too late is skipped, not made up for.
             tick = max(tick + 1, int((self._clock() - started_s) / interval_s) + 1)
-            if self._ending.acquire(timeout=max(0.0, started_s + tick * interval_s - self._clock())):
+            wait_s = max(0.0, started_s + tick * interval_s - self._clock())
+            if self._ending.acquire(timeout=min(wait_s, threading.TIMEOUT_MAX)):
                 self._ending.release()
                 break
             with self.lock:

@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import AwareDatetime, FiniteFloat, TypeAdapter, ValidationError
 
 from mlee.errors import ResultError, UnsupportedVersion
+from mlee.files import close_quietly
 from mlee.readings import Channel, Reading, Trace
 from mlee.records import Device
 
@@ -38,6 +39,7 @@ class TraceWriter:
     ) -> None:
         """Create the file and its two header lines; raises `OSError`."""
         self._keys = [channel.key for channel in channels]
+        self._no_extras = "," * len(extra_columns)
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -47,8 +49,12 @@ class TraceWriter:
             "devices": {channel.key: asdict(channel.device) for channel in channels},
         }
         self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - open as long as the run
-        self._file.write(f"# {json.dumps(header)}\n{','.join((*_COLUMNS, *extra_columns))}\n")
-        self._file.flush()
+        try:
+            self._file.write(f"# {json.dumps(header)}\n{','.join((*_COLUMNS, *extra_columns))}\n")
+            self._file.flush()
+        except OSError:
+            close_quietly(self._file)
+            raise
         self._pending: list[str] = []
         self._flushed_s = start_s
 
@@ -62,6 +68,8 @@ class TraceWriter:
                 energy = "" if energy_j is None else f"{energy_j:.6f}"
                 power = "" if power_w is None else f"{power_w:.3f}"
                 line = f"{last_s:.6f},{key},{energy},{power}"
+                if not extras:  # a look at the counter alone
+                    line += self._no_extras
                 for value in extras:
                     line += "," if value is None else f",{value:.10g}"
                 pending.append(line)
@@ -81,9 +89,9 @@ class TraceWriter:
         """Flush and close; an error while flushing is logged, since nothing more can be done."""
         try:
             self.flush()
-            self._file.close()
         except OSError as error:
             log.warning("The end of trace %s is lost: %s", self._file.name, error)
+        close_quietly(self._file)
 
 
 @dataclass(slots=True)

@@ -16,12 +16,13 @@ import csv
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlee.errors import ConfigError
+from mlee.errors import ConfigError, ResultError
+from mlee.files import close_quietly
 from mlee.records import Measurement, Warning
 from mlee.sampling import OpenWindow, Sampler
 from mlee.sensors import open_sensors
@@ -38,7 +39,7 @@ class Monitor:
 
     `sensors` is "auto" or names (see `python infer.py --check`); intervals are in seconds; with `folder`, traces and
     `phases.csv` are written there while the run goes on. Raises `SensorUnavailable` when a sensor asked for by name does
-    not work, and `ConfigError` for intervals that are not positive.
+    not work, `ConfigError` for intervals that are not positive, and `ResultError` when `folder` cannot be written to.
     """
 
     def __init__(
@@ -62,8 +63,20 @@ class Monitor:
         opened, self.not_measured = open_sensors(names, options)
         self.sensors = tuple(opened)
         intervals_s = {sensor.name: gpu_interval_s if sensor.name == "nvml" else cpu_interval_s for sensor in opened}
-        self._sampler = Sampler(opened, intervals_s, folder=folder, clock=options.clock)
-        self._phases = None if folder is None else _PhaseLog(folder / PHASES_FILE)
+        self._phases: _PhaseLog | None = None
+        try:
+            with ExitStack() as opening:  # what fails leaves nothing open
+                for sensor in opened:
+                    opening.callback(sensor.close)
+                if folder is not None:
+                    self._phases = _PhaseLog(folder / PHASES_FILE)
+                    opening.callback(self._phases.close)
+                self._sampler = Sampler(opened, intervals_s, folder=folder, clock=options.clock)
+                opening.pop_all()
+        except OSError as error:
+            raise ResultError(
+                f"The traces cannot be written to {folder}: {error.strerror}.", "free space or choose another folder"
+            ) from error
         self._window_warnings: list[Warning] = []
         self._measurements: dict[str, Measurement] = {}
 
@@ -107,6 +120,7 @@ class Monitor:
             self._phases.write(at_s, event, name)
         except OSError as error:
             log.warning("%s cannot be written: %s", PHASES_FILE, error)
+            self._phases.close()
             self._phases = None
 
     @property
@@ -139,13 +153,16 @@ class _PhaseLog:
     def __init__(self, path: Path) -> None:
         self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - open as long as the run
         self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(("t_s", "event", "phase"))
-        self._file.flush()
+        try:
+            self._rows.writerow(("t_s", "event", "phase"))
+            self._file.flush()
+        except OSError:
+            self.close()
+            raise
 
     def write(self, at_s: float, event: str, name: str) -> None:
         self._rows.writerow((f"{at_s:.6f}", event, name))
         self._file.flush()
 
     def close(self) -> None:
-        if not self._file.closed:
-            self._file.close()
+        close_quietly(self._file)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -90,6 +91,53 @@ def test_reset_is_bridged_by_the_slope_before_it() -> None:
     assert found.energy_uncertainty_j >= 100
 
 
+@pytest.mark.parametrize("base_j", [5.0, 5000.0])
+@pytest.mark.parametrize("end_s", [10.0, 9.5])
+def test_a_reset_in_the_last_interval_is_seen_wherever_the_count_began(base_j: float, end_s: float) -> None:
+    """A counter that began low stands higher after its reset than at the start of the window: the last reading tells."""
+    times = [float(second) for second in range(12)]
+    energy = np.array([*(base_j + 100 * second for second in range(10)), 50.0, 150.0])
+    reset = Trace(device=DEVICE, sensor="test", t_s=np.array(times), power_w=None, energy_j=energy)
+    found = measure(reset, Window(start_s=0.0, end_s=end_s), COUNTER, 1.0)
+    assert found.energy_j == pytest.approx(100 * end_s)
+    assert found.coverage == pytest.approx(9 / end_s)
+
+
+def test_a_reset_in_the_first_interval_is_bridged_too() -> None:
+    times = [float(second) for second in range(5)]
+    energy = np.array([1000.0, 50.0, 150.0, 250.0, 350.0])
+    reset = Trace(device=DEVICE, sensor="test", t_s=np.array(times), power_w=None, energy_j=energy)
+    found = measure(reset, Window(start_s=0.5, end_s=4.0), COUNTER, 1.0)
+    assert found.energy_j == pytest.approx(300.0)
+    assert found.coverage < 0.95
+
+
+def test_a_band_of_a_model_is_part_of_the_uncertainty() -> None:
+    model = Channel(
+        device=DEVICE, key="cpu", sensor="test", counter=True, gauge=False, method="model", relative_uncertainty=0.5
+    )
+    found = measure(trace(PROFILES["steady"], [0.0, 10.0], counter=True, gauge=False), Window(start_s=0, end_s=10), model, 1)
+    assert found.energy_j == pytest.approx(1000.0)
+    assert found.energy_uncertainty_j == pytest.approx(500.0)
+
+
+def test_looks_at_the_counter_alone_sharpen_its_edges_and_leave_the_gauge_whole() -> None:
+    """Around an edge, counters are read once more without the power."""
+    profile = PowerProfile(((0, 50), (1, 50), (1, 400), (2, 400), (2, 50)))
+    times = [0.8, 0.9999, 1.2, 1.4, 1.6, 1.8, 2.0001, 2.2]
+    energy = np.array([profile.energy_j(t) for t in times])
+    power = np.array([np.nan if t in (0.9999, 2.0001) else profile.power_w(t) for t in times])
+    found = measure(
+        Trace(device=DEVICE, sensor="test", t_s=np.array(times), power_w=power, energy_j=energy),
+        Window(start_s=1.0, end_s=2.0),
+        replace(BOTH, counter_period_s=0.001),
+        0.2,
+    )
+    assert found.energy_j == pytest.approx(400.0, abs=0.2)
+    assert found.integral_j == pytest.approx(400.0, rel=0.2)
+    assert found.coverage == 1.0
+
+
 def test_device_that_never_answers_has_no_energy() -> None:
     first = Reading(0.0, None, None)
     fold = WindowEnergy(BOTH, 0.1, Edge(0.0, None), first)
@@ -171,8 +219,6 @@ def test_ticks_that_never_come_leave_a_whole_period_unsure() -> None:
 def test_judgement(coverage: float, duration_s: float, integral_j: float, codes: list[str]) -> None:
     whole = trace(PROFILES["steady"], [0.0, 1.0], counter=True, gauge=False)
     energy = measure(whole, Window(start_s=0.0, end_s=1.0), STAIRS, 0.1)
-    from dataclasses import replace
-
     energy = replace(energy, coverage=coverage, energy_j=100.0, integral_j=integral_j)
     assert [warning.code for warning in judge(energy, STAIRS, duration_s)] == codes
 

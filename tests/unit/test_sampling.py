@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mlee.errors import ConfigError, SensorUnavailable
+from mlee.errors import ConfigError, ResultError, SensorUnavailable
 from mlee.monitor import Monitor
 from mlee.readings import Channel, Reading
 from mlee.records import Device
 from mlee.sampling import Sampler
 from mlee.sensor_thread import STUCK_S
 from mlee.sensors.base import Sensor, SensorOptions
+from mlee.sensors.process import ProcessSensor
 from mlee.sensors.simulated import SimulatedSensor
 from mlee.traces import read_trace
 
@@ -149,6 +150,39 @@ def test_no_thread_is_left_behind() -> None:
 def test_interval_must_be_positive(interval_s: float) -> None:
     with pytest.raises(ConfigError, match="must be a positive number of seconds"):
         Monitor("simulated", cpu_interval_s=interval_s)
+
+
+@pytest.mark.parametrize("name", ["phases.csv", "trace_simulated.csv", "trace_process.csv"])
+@pytest.mark.parametrize("target", ["/dev/full", "/none/there"])
+def test_a_folder_without_room_for_traces_is_an_expected_error_and_leaves_nothing_open(
+    name: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    for sensor in (SimulatedSensor, ProcessSensor):
+        monkeypatch.setattr(sensor, "close", lambda self: closed.append(self.name))
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(ResultError, match=r"traces cannot be written to .*: No (space left|such file)") as refused:
+        Monitor(["simulated", "process"], folder=tmp_path)
+    assert refused.value.hint
+    assert sorted(closed) == ["process", "simulated"]
+
+
+def test_an_interval_longer_than_any_wait_means_readings_at_the_edges_only() -> None:
+    with Monitor("simulated", cpu_interval_s=1e10) as monitor:
+        with monitor.window("window") as window:
+            time.sleep(0.05)
+        assert [thread for thread in threading.enumerate() if thread.name == "mlee-simulated"]
+    assert window.measurement is not None
+    assert window.measurement.energy_j is not None
+    assert monitor.warnings == []
+
+
+def test_a_thread_that_dies_is_said() -> None:
+    with Monitor("simulated", cpu_interval_s=1e-310) as monitor:  # no whole number of ticks fits in
+        for thread in threading.enumerate():
+            if thread.name == "mlee-simulated":
+                thread.join(STUCK_S)
+    assert [warning.code for warning in monitor.warnings] == ["sensor-failed"]
 
 
 def test_sensor_asked_for_by_name_must_work(tmp_path: Path) -> None:

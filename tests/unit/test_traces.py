@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,33 @@ def test_readings_reach_the_file_within_a_second(tmp_path: Path) -> None:
     writer.write([Reading(1.1, 2.0, 2.0)])
     assert len(read_trace(path).traces["gpu0"].t_s) == 2
     writer.close()
+
+
+def test_a_look_at_the_counter_alone_has_empty_cells_for_everything_else(tmp_path: Path) -> None:
+    path = tmp_path / "trace_nvml.csv"
+    writer = TraceWriter(path, (GPU,), ("clock_mhz", "memory_bytes"), builders.STARTED_AT, 0.0)
+    writer.write([Reading(0.5, 1.0, 2.0, (1.0, None))])
+    writer.write([Reading(0.6, 1.5, None)])
+    writer.close()
+    assert path.read_text().splitlines()[-1] == "0.600000,gpu0,1.500000,,,"
+    assert len(read_trace(path).traces["gpu0"].t_s) == 2
+
+
+def test_a_trace_that_cannot_be_begun_leaves_nothing_open(tmp_path: Path) -> None:
+    path = tmp_path / "trace_nvml.csv"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):  # and no ResourceWarning, which would be an error here
+        TraceWriter(path, (GPU,), (), builders.STARTED_AT, 0.0)
+
+
+def test_a_trace_whose_end_is_lost_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "trace_nvml.csv"
+    writer = TraceWriter(path, (GPU,), (), builders.STARTED_AT, 0.0)
+    with open("/dev/full", "w") as full:
+        os.dup2(full.fileno(), writer._file.fileno())
+    writer.write([Reading(0.5, 1.0, 2.0)])
+    writer.close()
+    assert writer._file.closed
 
 
 def test_empty_cells_are_nan_and_an_empty_column_is_missing(tmp_path: Path) -> None:
