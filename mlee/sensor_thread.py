@@ -18,6 +18,11 @@ from mlee.traces import TraceWriter
 #: A sensor that keeps its lock longer than this is stuck in the driver: the run goes on without it [s].
 STUCK_S = 2.0
 
+#: Background readings are folded and written down this often [s].
+WORK_OFF_S = 1.0
+#: Up to here a wait is a plain sleep, the cheapest there is; a longer one can be ended early [s].
+SHORT_WAIT_S = 0.5
+
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +54,9 @@ class SensorThread:
         self._clock = clock
         self._latest: Sequence[Reading | None] = ()
         self._before: Sequence[Reading | None] = ()
-        # Held until the end: waiting for it with a timeout is the cheapest sleep that can be ended early.
-        self._ending = threading.Lock()
-        self._ending.acquire()
+        self._pending: list[Sequence[Reading | None]] = []
+        self._worked_off_s = clock()
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mlee-{sensor.name}", daemon=True)
 
     def start(self) -> None:
@@ -60,13 +65,13 @@ class SensorThread:
 
     def stop(self) -> None:
         """End reading and close trace and sensor; a thread that does not come back is left behind with its sensor."""
-        if self._ending.locked():
-            self._ending.release()
+        self._ending.set()
         if self._thread.is_alive():
             self._thread.join(timeout=STUCK_S)
         if self._thread.is_alive():
             self.fail("sensor-stuck", "did not come back from the driver")
             return  # closing under a reading thread could crash the process
+        self._work_off()
         if self._trace is not None:
             self._trace.close()
             self._trace = None
@@ -78,8 +83,12 @@ class SensorThread:
             self.alive = False
             self.warnings.append(Warning(code=code, message=f"Sensor {self.sensor.name} {what}: its energy is partial."))
 
-    def read(self, *, everything: bool = False) -> Sequence[Reading | None] | None:
-        """Read the sensor, fold the readings into the open windows, write them down; the lock must be held."""
+    def read(self, *, everything: bool = False, in_background: bool = False) -> Sequence[Reading | None] | None:
+        """Read the sensor, fold the readings into the open windows, write them down; the lock must be held.
+
+        In the background the readings are folded and written once a second, all at once: woken up for a moment, a CPU runs
+        code from cold caches, and the less of it the cheaper.
+        """
         if not self.alive:
             return None
         try:
@@ -87,18 +96,28 @@ class SensorThread:
         except Exception as error:  # whatever a sensor does must not disturb the run
             log.debug("sensor %s failed", self.sensor.name, exc_info=True)
             self.fail("sensor-failed", f"failed ({type(error).__name__}: {error})")
+            self._work_off()
             return None
-        for part in self.parts.values():
-            for index, (fold, reading) in enumerate(zip(part.folds, readings, strict=True)):
-                if fold is None or reading is None:
-                    continue
-                if reading.t_s < part.end_s:
-                    fold.add(reading)
-                else:
-                    part.after.setdefault(index, reading)
         self._before, self._latest = self._latest, readings
-        self._write(readings)
+        self._pending.append(readings)
+        if not in_background or self._clock() - self._worked_off_s >= WORK_OFF_S:
+            self._work_off()
         return readings
+
+    def _work_off(self) -> None:
+        """Fold the pending readings into the open windows and write them down."""
+        self._worked_off_s = self._clock()
+        pending, self._pending = self._pending, []
+        for readings in pending:
+            for part in self.parts.values():
+                for index, (fold, reading) in enumerate(zip(part.folds, readings, strict=True)):
+                    if fold is None or reading is None:
+                        continue
+                    if reading.t_s < part.end_s:
+                        fold.add(reading)
+                    else:
+                        part.after.setdefault(index, reading)
+            self._write(readings)
 
     def power_w(self) -> float | None:
         """Power of the sensor's added devices between its latest two looks [W]."""
@@ -124,6 +143,7 @@ class SensorThread:
 
     def look(self) -> Sequence[Reading | None] | None:
         """Read the counters only and write them down: what they show at the edge of a window; the lock must be held."""
+        self._work_off()
         shown = self.read_counters()
         if shown is None:
             return None
@@ -160,9 +180,12 @@ class SensorThread:
             # An absolute schedule does not drift; a tick that comes too late is skipped, not made up for.
             tick = max(tick + 1, int((self._clock() - started_s) / interval_s) + 1)
             wait_s = max(0.0, started_s + tick * interval_s - self._clock())
-            if self._ending.acquire(timeout=min(wait_s, threading.TIMEOUT_MAX)):
-                self._ending.release()
+            if wait_s <= SHORT_WAIT_S:
+                time.sleep(wait_s)
+            else:
+                self._ending.wait(timeout=min(wait_s, threading.TIMEOUT_MAX))
+            if self._ending.is_set():
                 break
             with self.lock:
-                self.read()
+                self.read(in_background=True)
             self.cpu_s = time.thread_time()
