@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from statistics import fmean
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from mlee.errors import ConfigError, SensorUnavailable
 from mlee.records import Device
 from mlee.sensors.base import Channel, Reading, Sensor, SensorOptions
 from mlee.sensors.machine import cpu_name, logical_cpus, memory_bytes
-from mlee.sensors.process_tree import busy_cpu_s
+from mlee.sensors.process_tree import MachineLoad
+from mlee.sensors.profiles import MAX_W
 
 DRAM_W_PER_BYTE = 0.392e-9
 
@@ -107,7 +109,7 @@ def parse_cpu_watts(text: str) -> tuple[float, float]:
         idle_w, max_w = (float(part) for part in text.split(":"))
     except ValueError:
         idle_w = max_w = -1.0
-    if not 0 <= idle_w <= max_w < float("inf") or max_w == 0:
+    if not 0 <= idle_w <= max_w <= MAX_W or max_w == 0:
         raise ConfigError(f"--cpu-watts '{text}' is not IDLE:MAX in watts.", "for example --cpu-watts 35:120, idle first")
     return idle_w, max_w
 
@@ -125,28 +127,32 @@ class CpuModelSensor(Sensor):
         """Recognise the CPU; raises `SensorUnavailable` where the load cannot be read."""
         super().__init__()
         self._clock = options.clock
-        self._proc = options.proc
-        try:
-            self._busy_from_s = busy_cpu_s(self._proc)
-            cpus, name, memory = logical_cpus(), cpu_name(self._proc), memory_bytes(self._proc)
-        except (OSError, ValueError) as error:
-            raise SensorUnavailable(
-                f"{self._proc / 'stat'} cannot be read, so the load is unknown: {error}",
-                "the CPU model needs Linux with /proc mounted",
-            ) from error
+        proc = options.proc
+        with ExitStack() as opening:  # what fails leaves nothing open
+            try:
+                self._load = MachineLoad(proc)
+                opening.callback(self._load.close)
+                self._busy_from_s = self._load.busy_s()
+                cpus, name, memory = logical_cpus(), cpu_name(proc), memory_bytes(proc)
+            except (OSError, ValueError) as error:
+                raise SensorUnavailable(
+                    f"{proc / 'stat'} cannot be read, so the load is unknown: {error}",
+                    "the CPU model needs Linux with /proc mounted",
+                ) from error
+            opening.pop_all()
         self._origin_s = self._clock()
+        watts, origin, published_band = estimate_for(name)
         if options.cpu_watts is not None:
             idle_w, max_w = options.cpu_watts
             self._idle_w, self._busy_w, band, origin = idle_w, (max_w - idle_w) / cpus, 0.0, "given by --cpu-watts"
         else:
-            watts, origin, band = estimate_for(name)
-            self._idle_w, self._busy_w = cpus * watts.idle_w, watts.max_w - watts.idle_w
+            self._idle_w, self._busy_w, band = cpus * watts.idle_w, watts.max_w - watts.idle_w, published_band
             origin += f"; published coefficients of its relatives differ by up to {band:.0%}"
         self._dram_w = memory * DRAM_W_PER_BYTE
         self.notes.append(f"{name}: {self._idle_w:.3g} W idle to {self._idle_w + cpus * self._busy_w:.3g} W ({origin})")
         self.channels = (
             self._channel(Device(kind="cpu", index=0, name=f"CPU model of {name}"), "cpu", band),
-            self._channel(Device(kind="dram", index=0, name=f"DRAM model, {memory / 1e9:.0f} GB"), "dram", band),
+            self._channel(Device(kind="dram", index=0, name=f"DRAM model, {memory / 1e9:.0f} GB"), "dram", published_band),
         )
 
     def _channel(self, device: Device, key: str, band: float) -> Channel:
@@ -163,8 +169,12 @@ class CpuModelSensor(Sensor):
 
     def read(self, *, everything: bool = False) -> Sequence[Reading | None]:
         """Return the energy the model gives for the CPU time spent since the sensor was opened."""
-        busy_s = busy_cpu_s(self._proc) - self._busy_from_s
+        busy_s = self._load.busy_s() - self._busy_from_s
         now = self._clock()
         elapsed_s = now - self._origin_s
         cpu_j = elapsed_s * self._idle_w + busy_s * self._busy_w
         return (Reading(now, cpu_j, None), Reading(now, elapsed_s * self._dram_w, None))
+
+    def close(self) -> None:
+        """Close the machine's load."""
+        self._load.close()

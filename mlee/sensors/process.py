@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mlee.errors import SensorUnavailable
 from mlee.records import Device, Warning
 from mlee.sensors.base import Channel, Reading, Sensor, SensorOptions
-from mlee.sensors.process_tree import ProcessTree, busy_cpu_s
+from mlee.sensors.process_tree import MachineLoad, ProcessTree
 
 #: Other processes that use more than this share of the machine's logical CPUs are worth a warning.
 MAX_OTHER_LOAD = 0.1
@@ -24,18 +24,21 @@ class ProcessSensor(Sensor):
         """Find the process tree of this run."""
         super().__init__()
         self._clock = options.clock
-        self._proc = options.proc
         try:
             self._tree = ProcessTree(proc=options.proc)
             self._tree.refresh_now(options.clock())
         except ImportError as error:
             raise SensorUnavailable("The package psutil is not installed.", "run `pip install psutil`") from error
+        try:
+            self._load: MachineLoad | None = MachineLoad(options.proc)
+        except OSError:
+            self._load = None
         device = Device(kind="system", index=0, name="process tree of the run")
         self.channels = (Channel(device=device, key="process", sensor=self.name, counter=False, gauge=False, added=False),)
 
     def _busy(self) -> float | None:
         try:
-            return busy_cpu_s(self._proc)
+            return None if self._load is None else self._load.busy_s()
         except (OSError, ValueError):
             return None
 
@@ -50,8 +53,10 @@ class ProcessSensor(Sensor):
         return (Reading(now, None, None, (cpu_s, float(memory), self._busy() if everything else None)),)
 
     def close(self) -> None:
-        """Close the files of the process tree."""
+        """Close the files of the process tree and of the machine."""
         self._tree.close()
+        if self._load is not None:
+            self._load.close()
 
     def check_window(self, first: Sequence[Reading | None], last: Sequence[Reading | None]) -> list[Warning]:
         """Warn when other processes kept a noticeable share of the CPUs busy."""

@@ -9,6 +9,9 @@ from itertools import pairwise
 
 from mlee.errors import ConfigError
 
+#: No device takes more, and sums of more could overflow.
+MAX_W = 1e9
+
 
 @dataclass(frozen=True)
 class PowerProfile:
@@ -92,8 +95,11 @@ def profile_by_name(name: str) -> PowerProfile:
     if name in PROFILES:
         return PROFILES[name]
     try:
-        return PowerProfile(((0, float(name)),))
+        watts = float(name)
+        if not watts <= MAX_W:
+            raise ValueError
+        return PowerProfile(((0, watts),))
     except ValueError:
         raise ConfigError(
-            f"Unknown power profile '{name}'.", f"use one of {', '.join(PROFILES)}, or a number of watts"
+            f"Unknown power profile '{name}'.", f"use one of {', '.join(PROFILES)}, or a number of watts up to {MAX_W:g}"
         ) from None

@@ -126,6 +126,8 @@ _BAD: list[tuple[list[str], str]] = [
     (["--sensors", ","], "--sensors"),
     (["--sensors", "simulated:steady", "simulated:square"], "simulated"),
     (["--sensors", "simulated:banana"], "banana"),
+    (["--sensors", "simulated:1e308"], "1e308"),
+    (["--sensors", "simulated:-5"], "-5"),
     (["--speed", "9"], "--speed"),
 ]
 

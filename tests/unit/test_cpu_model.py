@@ -101,7 +101,7 @@ def test_watts_are_read_as_idle_and_max(text: str, watts: tuple[float, float]) -
 
 
 @pytest.mark.parametrize(
-    "text", ["", "35", "35:", ":35", "1:2:3", "120:35", "-1:5", "nan:5", "1:inf", "1:nan", "a:b", "0:0"]
+    "text", ["", "35", "35:", ":35", "1:2:3", "120:35", "-1:5", "nan:5", "1:inf", "1:nan", "a:b", "0:0", "0:1e308"]
 )
 def test_watts_that_cannot_be_are_a_configuration_error(text: str) -> None:
     with pytest.raises(ConfigError, match="--cpu-watts") as refused:
@@ -155,8 +155,14 @@ def test_watts_of_the_user_are_those_of_the_whole_machine(fake: _Machine) -> Non
     cpu, _ = sensor.read()
     assert cpu is not None
     assert cpu.energy_j == pytest.approx(1100.0)
-    assert sensor.channels[0].relative_uncertainty == 0
     assert "--cpu-watts" in sensor.notes[0]
+
+
+def test_watts_of_the_user_leave_the_estimate_of_the_memory_its_band(fake: _Machine) -> None:
+    given, published = CpuModelSensor(fake.options((30.0, 110.0))), CpuModelSensor(fake.options())
+    (cpu, dram), (_, published_dram) = given.channels, published.channels
+    assert cpu.relative_uncertainty == 0
+    assert dram.relative_uncertainty == published_dram.relative_uncertainty > 0
 
 
 def test_every_channel_is_marked_as_estimated_with_its_band(fake: _Machine) -> None:
