@@ -13,6 +13,8 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +96,8 @@ class ExperimentFolder:
             yield
         except BaseException as error:
             expected = isinstance(error, MleeError | KeyboardInterrupt)
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(f"what was measured until now is in {self.path}")
             logger.error("ended by %s: %s", type(error).__name__, error, exc_info=not expected)
             raise
         finally:
@@ -104,8 +108,12 @@ class ExperimentFolder:
 
 def load_result(folder: Path) -> RunResult:
     """Read the result of a finished run; raises `ResultError` with the reason when there is none or it is damaged."""
-    if not (folder / RESULT_FILE).is_file():
-        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", "the run was stopped before its end")
+    try:
+        os.stat(folder / RESULT_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", "the run was stopped before its end") from None
+    except OSError as error:
+        raise ResultError(f"{folder} cannot be read: {error.strerror}.", "check the folder's permissions") from error
     result = store.load(folder / RESULT_FILE)
     if result.run_id != folder.name:
         raise ResultError(
@@ -140,9 +148,15 @@ def how_far(folder: Path) -> str:
 
 
 def is_experiment(folder: Path) -> bool:
-    """Whether a folder looks like one of ours, complete or not."""
-    prefixes = tuple(f"{prefix}_" for prefix in PREFIXES.values())
-    return folder.is_dir() and folder.name.startswith(prefixes)
+    """Whether a folder looks like one of ours, complete or not; one that cannot be looked at is taken by its name."""
+    if not folder.name.startswith(tuple(f"{prefix}_" for prefix in PREFIXES.values())):
+        return False
+    try:
+        return stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # whoever reads it will say why it cannot be read
+        return True
 
 
 def check_writable(output_dir: Path) -> None:

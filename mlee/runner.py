@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,11 @@ from mlee.platform_info import execution_platform, visible_gpus
 from mlee.records import InferenceConfig, Measurement, Outcome, RunResult, Warning
 from mlee.sensors import open_sensors
 from mlee.sensors.base import SensorOptions
+
+#: Nobody waits longer for idle power [s].
+MAX_IDLE_S = 7 * 24 * 3600.0
+#: Losses that differ by less may come from the order in which sums are made.
+_SAME_LOSS = 1e-3
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +86,10 @@ def run_inference(
 def _check(options: MeasuringOptions) -> None:
     if options.repeats < 1:
         raise ConfigError(f"--repeats must be 1 or more, got {options.repeats}.")
-    if options.warmup_batches < 0 or not 0 <= options.idle_seconds < float("inf"):
-        raise ConfigError("--warmup-batches and --idle-seconds must be 0 or more.")
+    if options.warmup_batches < 0:
+        raise ConfigError(f"--warmup-batches must be 0 or more, got {options.warmup_batches}.")
+    if not 0 <= options.idle_seconds <= MAX_IDLE_S:
+        raise ConfigError(f"--idle-seconds must be 0 to {MAX_IDLE_S:g} (a week), got {options.idle_seconds:g}.")
     check_writable(options.output_dir)
     if options.sensors != ("auto",):
         _try_sensors(options.sensors, SensorOptions(cpu_watts=options.cpu_watts))
@@ -235,6 +243,12 @@ def _accuracy(outcome: Outcome, backend: InferenceBackend, wanted: str) -> tuple
 
 
 def _repeat_warnings(outcomes: Sequence[Outcome]) -> list[Warning]:
-    if all(outcome == outcomes[0] for outcome in outcomes):
-        return []
-    return [Warning(code="not-repeatable", message="The repeats classified images differently; the first is kept.")]
+    """Warn when repeats did not compute the same: hits are whole numbers, a loss is the sum of many rounded ones."""
+    if len({(outcome.samples, outcome.top1_accuracy, outcome.top5_accuracy) for outcome in outcomes}) > 1:
+        message = "The repeats classified images differently; the first is kept."
+        return [Warning(code="not-repeatable", message=message)]
+    losses = [outcome.loss for outcome in outcomes if outcome.loss is not None]
+    if losses and not math.isclose(min(losses), max(losses), rel_tol=_SAME_LOSS):
+        message = f"The loss of the repeats goes from {min(losses):.6g} to {max(losses):.6g}; the first is kept."
+        return [Warning(code="not-repeatable", message=message)]
+    return []

@@ -13,6 +13,7 @@ import pytest
 from mlee.errors import ConfigError, ResultError
 from mlee.experiment import ExperimentFolder, how_far, is_experiment, load_result
 from tests import builders
+from tests.simulated.rights import without_root_rights
 
 
 def test_a_folder_is_named_by_task_and_local_time(tmp_path: Path) -> None:
@@ -132,3 +133,32 @@ def test_only_folders_with_our_prefixes_are_experiments(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "infer_file").write_text("")
     assert [path.name for path in sorted(tmp_path.iterdir()) if is_experiment(path)] == ["infer_1", "train_1"]
+
+
+def test_an_interrupted_run_says_where_its_measurements_are(tmp_path: Path) -> None:
+    folder = ExperimentFolder.create(tmp_path, "infer", builders.STARTED_AT)
+    with pytest.raises(KeyboardInterrupt) as stopped, folder.logging():
+        raise KeyboardInterrupt
+    assert stopped.value.__notes__ == [f"what was measured until now is in {folder.path}"]
+
+
+def test_a_closed_folder_is_an_experiment_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = builders.complete_folder(tmp_path / "runs")
+    (tmp_path / "runs" / "other").mkdir()
+    folder.chmod(0)
+    with without_root_rights():
+        assert is_experiment(folder)
+        with pytest.raises(ResultError, match=f"{builders.RUN_ID} cannot be read: Permission denied"):
+            load_result(folder)
+        folder.parent.chmod(0o600)  # names can be listed, nothing behind them can be looked at
+        assert is_experiment(folder)
+        assert not is_experiment(folder.parent / "other")
+    folder.parent.chmod(0o700)
+    folder.chmod(0o700)
+
+
+def test_a_name_too_long_for_a_folder_is_judged_without_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / f"infer_{'x' * 300}"
+    assert is_experiment(path)
+    with pytest.raises(ResultError, match="File name too long"):
+        load_result(path)
