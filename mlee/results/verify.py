@@ -1,48 +1,75 @@
 """Verifying a result against its traces: every energy is computed again from the readings on disk.
 
 Results are made while a run goes on, with the ticks of the counters known; a trace only holds readings. So the two may
-differ by what a counter does not show between its updates, and by no more.
+differ by what a counter does not show between its updates, and by no more. Nothing that the result says of its own
+uncertainty widens what is allowed: only its coverage does, and that is plain to see.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
+
+import numpy as np
 
 from mlee.energy import measure
 from mlee.errors import MeasurementError, ResultError
 from mlee.monitor import PHASES_FILE
 from mlee.readings import Channel, Trace
-from mlee.records import Device, DeviceEnergy, RunResult, Window
+from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Window
+from mlee.sensors import nvml, rapl
 from mlee.traces import read_trace
 
-#: The slowest energy counter is updated this often [s].
-_SLOWEST_COUNTER_S = 0.1
-#: Rounding in traces and in the sums of thousands of readings.
+#: How long the energy counter of a sensor may stand still [s]; those of the others are exact at every instant.
+_PERIODS_S = {"nvml": nvml.COUNTER_PERIOD_S, "rapl": rapl.COUNTER_PERIOD_S}
+#: How much later than meant a busy machine looks at a counter [s].
+_LATE_S = 0.005
+#: Rounding of times in traces and phases [s], and of values and sums of thousands of readings.
+_CLOCK_S = 5e-6
 _ROUNDING = 1e-4
+#: The highest power is looked for this far around a window [s].
+_AROUND_S = 1.0
 _WITHOUT_TRACE = ("external", "calibrated")
+_CHANGED = "result.json or the trace was changed or damaged after the run"
+
+_Traces = dict[tuple[str, Device], Trace]
 
 
 def verify(folder: Path, result: RunResult) -> None:
-    """Compute every measured energy again; raises `ResultError` naming what disagrees or is damaged."""
+    """Compute durations, energies and mean powers again; raises `ResultError` naming what disagrees or is damaged."""
     windows = _windows(folder)
     # A trace that ended early (a full disk) is known to be incomplete: the energy was counted without it.
     ended = {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
-    traces: dict[tuple[str, Device], Trace] = {}
+    broken = any(warning.code.startswith("sensor-") for warning in result.warnings)
+    traces: _Traces = {}
     for path in sorted(folder.glob("trace_*.csv")):
         found = read_trace(path)
         traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
-    for number, measurement in enumerate(result.measurements, start=1):
-        window = windows.get(f"repeat {number}")
+    measurements = {f"repeat {number}": found for number, found in enumerate(result.measurements, start=1)}
+    if result.idle is not None:
+        measurements["idle"] = result.idle
+    elif "idle" in windows:
+        raise ResultError(f"{folder.name}: {PHASES_FILE} holds an idle phase, the result does not.", _CHANGED)
+    for name, measurement in measurements.items():
+        window = windows.get(name)
         if window is None:
-            raise ResultError(f"{folder / PHASES_FILE} does not hold the window 'repeat {number}'.")
+            raise ResultError(f"{folder / PHASES_FILE} does not hold the window '{name}'.")
+        where = f"{folder.name}, {name}"
+        _agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, _CLOCK_S)
         for energy in (*measurement.devices, *measurement.not_added):
-            if energy.energy_j is None or energy.sensor in _WITHOUT_TRACE or energy.sensor in ended:
+            if energy.energy_j is None or energy.sensor in _WITHOUT_TRACE:
+                continue
+            _check_mean_power(where, energy, measurement.duration_s)
+            if energy.sensor in ended:
                 continue
             trace = traces.get((energy.sensor, energy.device))
             if trace is None:
                 raise ResultError(f"{folder.name} has no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
-            _compare(folder, f"repeat {number}", energy, trace, window, result)
+            _compare(where, energy, trace, window, result)
+        if not broken:
+            _check_whole(where, measurement, traces, window)
+    _check_idle_power(folder, result)
 
 
 def _windows(folder: Path) -> dict[str, Window]:
@@ -62,29 +89,95 @@ def _windows(folder: Path) -> dict[str, Window]:
     return windows
 
 
-def _compare(folder: Path, name: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
+def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
     config = result.config
     interval_s = config.gpu_monitor_interval if energy.sensor == "nvml" else config.cpu_monitor_interval
     counter = trace.energy_j is not None and energy.method != "integral"
+    period_s = _PERIODS_S.get(energy.sensor, 0.0) if counter else 0.0
     channel = Channel(
         device=trace.device,
         key="",
         sensor=energy.sensor,
         counter=counter,
         gauge=trace.power_w is not None,
-        counter_period_s=_SLOWEST_COUNTER_S if energy.sensor == "nvml" else 0.0,
+        counter_period_s=period_s,
     )
     try:
         again = measure(trace, window, channel, interval_s)
     except MeasurementError as error:
-        raise ResultError(f"{folder.name}, {name}: {error.message}") from error
+        raise ResultError(f"{where}: {error.message}") from error
     if again.energy_j is None or energy.energy_j is None:
         return
-    unsure_j = (energy.energy_uncertainty_j or 0.0) + (again.energy_uncertainty_j or 0.0)
-    unsure_j += _ROUNDING * energy.energy_j + 2 * interval_s * (energy.max_power_w or energy.mean_power_w or 0.0)
-    if abs(again.energy_j - energy.energy_j) > unsure_j:
+    # Ticks the trace does not show, the way from the edges to the readings beside them, and what is said to be missing.
+    slack_s = _CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
+    slack_s += _gaps_s(trace, window) if counter else 0.0
+    allowed_j = _ROUNDING * again.energy_j + slack_s * _highest_power_w(trace, window, period_s)
+    _agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, again.energy_j, allowed_j)
+
+
+def _gaps_s(trace: Trace, window: Window) -> float:
+    """How far the edges of a window lie from the counter's readings beside it [s]."""
+    assert trace.energy_j is not None
+    times = trace.t_s[np.isfinite(trace.energy_j)]
+    before, after = times[times <= window.start_s], times[times >= window.end_s]
+    return float(sum(window.start_s - before[-1:]) + sum(after[:1] - window.end_s))
+
+
+def _highest_power_w(trace: Trace, window: Window, period_s: float) -> float:
+    """Highest power that gauge or counter show in and around a window [W]."""
+    near = (trace.t_s >= window.start_s - _AROUND_S) & (trace.t_s <= window.end_s + _AROUND_S)
+    highest_w = 0.0
+    if trace.power_w is not None:
+        highest_w = float(np.max(np.nan_to_num(trace.power_w[near]), initial=0.0))
+    if trace.energy_j is not None:
+        counted = near & np.isfinite(trace.energy_j)
+        times, energies = trace.t_s[counted], trace.energy_j[counted]
+        # Closer together than a period, two readings may show a whole step or none.
+        later = np.searchsorted(times, times + period_s, side="left" if period_s else "right")
+        found = later < times.size
+        later = later[found]
+        slopes_w = (energies[later] - energies[found]) / (times[later] - times[found])
+        highest_w = max(highest_w, float(np.max(slopes_w, initial=0.0)))
+    return highest_w
+
+
+def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> None:
+    """Check that the mean is the energy over the time that was covered: the coverage bounds that time."""
+    assert energy.energy_j is not None
+    mean_w = energy.mean_power_w
+    if mean_w is None and energy.coverage == 0:
+        return
+    least_w = energy.energy_j / duration_s
+    most_w = least_w / energy.coverage if energy.coverage > 0 else math.inf
+    if mean_w is None or not least_w * (1 - _ROUNDING) <= mean_w <= most_w * (1 + _ROUNDING):
         raise ResultError(
-            f"{folder.name}, {name}, {energy.device.name}: the result says {energy.energy_j:.6g} J, "
-            f"its trace {again.energy_j:.6g} J.",
-            "result.json or the trace was changed or damaged after the run",
+            f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
+            f"{least_w:.6g} W.",
+            _CHANGED,
         )
+
+
+def _check_whole(where: str, measurement: Measurement, traces: _Traces, window: Window) -> None:
+    """Check that no device is missing that was measured throughout."""
+    stated = {(energy.sensor, energy.device) for energy in (*measurement.devices, *measurement.not_added)}
+    for (sensor, device), trace in traces.items():
+        covered = trace.t_s.size and trace.t_s[0] <= window.start_s and trace.t_s[-1] >= window.end_s
+        if covered and (sensor, device) not in stated and not (trace.energy_j is None and trace.power_w is None):
+            raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", _CHANGED)
+
+
+def _check_idle_power(folder: Path, result: RunResult) -> None:
+    idle = result.idle
+    found_w = None if idle is None or idle.energy_j is None else idle.energy_j / idle.duration_s
+    for number, measurement in enumerate(result.measurements, start=1):
+        stated_w, what = measurement.idle_power_w, f"{folder.name}, repeat {number}: idle_power_w"
+        if found_w is None or stated_w is None:
+            if found_w != stated_w:
+                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", _CHANGED)
+            continue
+        _agree(what, stated_w, found_w, 1e-9 * found_w)
+
+
+def _agree(what: str, stated: float, found: float, allowed: float) -> None:
+    if not abs(stated - found) <= allowed:
+        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", _CHANGED)

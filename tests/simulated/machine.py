@@ -34,6 +34,7 @@ class VirtualMachine:
     ) -> None:
         self.t_s = 0.0
         self.interval_s = interval_s
+        self.folder = folder
         folder.mkdir(exist_ok=True)
         self.tree = FakePowercap(folder / "sys", zones) if zones else None
         self.stub = stub
