@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--output-log-dir", type=Path, help="where each folder is kept as .tar.gz, if wanted")
     main.add_argument("--external-log", type=Path, metavar="CSV", help="log of a wall meter: time (UTC), power_w")
     main.add_argument("--calibration", type=Path, metavar="FILE", help="calibration made by python -m mlee.calibrate")
-    main.add_argument("--verify", action="store_true", help="compute every energy again from its trace, and compare")
+    main.add_argument(
+        "--verify", action="store_true", help="compute durations and energies again from the traces, and compare"
+    )
     main.add_argument("--force", action="store_true", help="write existing files again")
     main.add_argument("--clean", action="store_true", help="first remove the files an earlier merge wrote there")
     main.add_argument("--yes", action="store_true", help="do not ask before --clean removes files")
@@ -55,10 +57,12 @@ def main(arguments: Sequence[str]) -> int:
     args = parser().parse_args(arguments)
     meter = WallMeterLog(args.external_log) if args.external_log else None
     calibration = load_calibration(args.calibration) if args.calibration else None
-    folders = [folder for directory in (args.directory, *args.train_dirs) for folder in find_folders(directory)]
+    folders = find_folders(args.directory, "--directory")
+    folders += [folder for directory in args.train_dirs for folder in find_folders(directory, "--train-dirs")]
     if not folders:
+        places = " and ".join([f"--directory {args.directory}", *(f"--train-dirs {path}" for path in args.train_dirs)])
         raise ConfigError(
-            f"--directory {args.directory} holds no experiment folders (infer_*, train_*).",
+            f"There are no experiment folders (infer_*, train_*) in {places}.",
             "run `python infer.py` first, or give the folder it wrote to",
         )
     if args.clean and not _clean([args.output_agglog_dir, args.output_log_dir], args.yes):

@@ -6,16 +6,21 @@ does not depend on how long the runs were. Folders are read, never changed.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import gzip
 import hashlib
 import json
 import os
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from mlee.errors import ConfigError, MeasurementError, MleeError, ResultError
 from mlee.experiment import is_experiment, load_result
@@ -53,43 +58,77 @@ class MergeOptions:
 
 
 class Manifest:
-    """The list of files we wrote into a folder, with their digests."""
+    """The list of files we wrote into a folder, with their digests: as it was read, and what changes since."""
 
     def __init__(self, folder: Path) -> None:
         """Read the list; raises `ResultError` when the file is damaged."""
         self._path = folder / MANIFEST_FILE
-        self._digests: dict[str, str] = {}
-        if self._path.exists():
-            try:
-                document = json.loads(self._path.read_text(encoding="utf-8"))
-                if document["format"] != _MANIFEST_FORMAT:
-                    raise ValueError("unknown format")
-                self._digests = {str(name): str(digest) for name, digest in document["files"].items()}
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise ResultError(f"{self._path} is damaged: {error}.", "remove it by hand after a look") from error
+        self._changes: dict[str, str | None] = {}
+        self._digests = self._read()
+
+    def _read(self) -> dict[str, str]:
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            if document["format"] != _MANIFEST_FORMAT:
+                raise ValueError("unknown format")
+            return {str(name): str(digest) for name, digest in document["files"].items()}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ResultError(f"{self._path} cannot be read: {error.strerror}.", "check its permissions") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ResultError(f"{self._path} is damaged: {error}.", "remove it by hand after a look") from error
 
     def add(self, name: str, digest: str) -> None:
         """Remember a file."""
-        self._digests[name] = digest
+        self._changes[name] = self._digests[name] = digest
+
+    def digest(self, name: str) -> str | None:
+        """Return the digest of a file as we wrote it; `None` for one that we know nothing of."""
+        return self._digests.get(name)
 
     def ours(self) -> Iterator[Path]:
         """Yield the files that are still exactly as we wrote them."""
         for name, digest in sorted(self._digests.items()):
             path = self._path.parent / name
-            if path.name == name and path.is_file() and not path.is_symlink() and file_digest(path) == digest:
+            if path.name == name and _is_unchanged(path, digest):
                 yield path
 
     def forget(self, name: str) -> None:
         """Drop a file from the list."""
         self._digests.pop(name, None)
+        self._changes[name] = None
 
     def save(self) -> None:
-        """Write the list, or remove it when it is empty."""
-        if not self._digests:
-            self._path.unlink(missing_ok=True)
+        """Bring the list on disk up to date with our changes, whoever else has changed it meanwhile; an empty one goes."""
+        if not self._changes:
             return
-        document = {"format": _MANIFEST_FORMAT, "version": 1, "files": dict(sorted(self._digests.items()))}
-        write_atomically(self._path, json.dumps(document, indent=1) + "\n")
+        with _locked(self._path.parent):
+            files = {name: digest for name, digest in {**self._read(), **self._changes}.items() if digest is not None}
+            if files:
+                document = {"format": _MANIFEST_FORMAT, "version": 1, "files": dict(sorted(files.items()))}
+                write_atomically(self._path, json.dumps(document, indent=1) + "\n")
+            else:
+                self._path.unlink(missing_ok=True)
+        self._digests, self._changes = files, {}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other merges from a folder's manifest. The folder itself is locked: a lock file would stay behind in it."""
+    with ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a folder that cannot be listed, or a file system without locks
+            directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, directory)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+
+
+def _is_unchanged(path: Path, digest: str) -> bool:
+    try:
+        return path.is_file() and not path.is_symlink() and file_digest(path) == digest
+    except OSError:  # what cannot be read is not known to be ours
+        return False
 
 
 def file_digest(path: Path) -> str:
@@ -98,11 +137,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_folders(directory: Path) -> list[Path]:
-    """List experiment folders directly below `directory`, sorted; raises `ConfigError` when it is not a folder."""
-    if not directory.is_dir():
-        raise ConfigError(f"--directory {directory} is not a folder.", "give the folder infer.py wrote to (--output-dir)")
-    return [path for path in sorted(directory.iterdir()) if is_experiment(path)]
+def find_folders(directory: Path, option: str = "--directory") -> list[Path]:
+    """List experiment folders directly below `directory`, sorted; raises `ConfigError` naming `option` for no folder."""
+    hint = "give the folder infer.py wrote to (--output-dir)"
+    try:
+        paths = sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{option} {directory} is not a folder.", hint) from None
+    except OSError as error:
+        raise ConfigError(f"{option} {directory} cannot be read: {error.strerror}.", hint) from error
+    return [path for path in paths if is_experiment(path)]
 
 
 def merge(folders: list[Path], options: MergeOptions, progress: Callable[[int], None]) -> Iterator[Merged]:
@@ -123,7 +167,9 @@ def merge(folders: list[Path], options: MergeOptions, progress: Callable[[int], 
     try:
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for start in range(0, len(folders), _CHUNK):  # in chunks, so that finished results do not pile up
-                outcomes = pool.map(lambda folder: _merge_one(folder, options, doubles), folders[start : start + _CHUNK])
+                outcomes = pool.map(
+                    lambda folder: _merge_one(folder, options, doubles, manifests), folders[start : start + _CHUNK]
+                )
                 for number, (merged, written) in enumerate(outcomes, start=start + 1):
                     for path, digest in written:
                         manifests[path.parent.resolve()].add(path.name, digest)
@@ -134,7 +180,9 @@ def merge(folders: list[Path], options: MergeOptions, progress: Callable[[int], 
             manifest.save()
 
 
-def _merge_one(folder: Path, options: MergeOptions, doubles: Set[str]) -> tuple[Merged, list[tuple[Path, str]]]:
+def _merge_one(
+    folder: Path, options: MergeOptions, doubles: Set[str], manifests: Mapping[Path, Manifest]
+) -> tuple[Merged, list[tuple[Path, str]]]:
     written: list[tuple[Path, str]] = []
     try:
         if folder.name in doubles:
@@ -161,6 +209,10 @@ def _merge_one(folder: Path, options: MergeOptions, doubles: Set[str]) -> tuple[
             if not archive.exists() or options.force:
                 _archive(folder, archive)
                 written.append((archive, file_digest(archive)))
+            elif file_digest(archive) != (manifests[options.archive_dir.resolve()].digest(archive.name) or _packed(folder)):
+                raise ResultError(
+                    f"{archive} is not what a merge wrote: it was changed or damaged.", "pass --force to write it again"
+                )
     except MleeError as error:
         return Merged(folder, reason=str(error)), written
     except OSError as error:
@@ -172,13 +224,30 @@ def _archive(folder: Path, target: Path) -> None:
     """Pack a folder; the archive appears under its name only when it is whole."""
     fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
-        with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
-            archive.add(folder, arcname=folder.name)
+        with os.fdopen(fd, "wb") as file:
+            _pack(folder, file)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _pack(folder: Path, file: IO[bytes]) -> None:
+    """Pack a folder, always to the same bytes: merges that run at the same time then agree."""
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        archive.add(folder, arcname=folder.name)
+
+
+def _packed(folder: Path) -> str:
+    """Return the digest of a folder's archive, to compare with one that no manifest tells of."""
+    with tempfile.TemporaryFile() as file:
+        _pack(folder, file)
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _join_wall_meter(result: RunResult, meter: WallMeterLog) -> RunResult:
@@ -195,14 +264,18 @@ def _join_wall_meter(result: RunResult, meter: WallMeterLog) -> RunResult:
 
 def clean(folders: list[Path]) -> dict[Path, list[Path]]:
     """List, for each output folder, the files that are provably ours and unchanged."""
-    return {folder: list(Manifest(folder).ours()) for folder in folders if folder.is_dir()}
+    return {folder: list(Manifest(folder).ours()) for folder in folders if os.path.isdir(folder)}
 
 
 def remove(found: dict[Path, list[Path]]) -> None:
-    """Remove the files that `clean` listed, and their entries in the manifests."""
+    """Remove the files that `clean` listed, and their entries in the manifests; raises `ResultError`."""
     for folder, paths in found.items():
         manifest = Manifest(folder)
-        for path in paths:
-            path.unlink()
-            manifest.forget(path.name)
-        manifest.save()
+        try:
+            for path in paths:
+                path.unlink(missing_ok=True)
+                manifest.forget(path.name)
+        except OSError as error:
+            raise ResultError(f"{error.filename} cannot be removed: {error.strerror}.", "check its permissions") from error
+        finally:
+            manifest.save()

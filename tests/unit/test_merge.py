@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from mlee.results.merge import (
 )
 from mlee.wall_meter import WallMeterLog
 from tests import builders
+from tests.simulated.rights import without_root_rights
 
 OTHER = "infer_2026_11_23_16_00_00"
 
@@ -57,6 +60,52 @@ def complete(tmp_path: Path) -> Path:
     runs = tmp_path / "experiments"
     builders.complete_folder(runs)
     return runs
+
+
+@pytest.mark.parametrize("closed", ["the run", "its parent's entries"])
+def test_a_closed_folder_is_listed_with_the_reason_and_the_others_are_merged(
+    closed: str, complete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builders.complete_folder(complete, OTHER)
+    shut, mode = (complete / OTHER, 0) if closed == "the run" else (complete, 0o600)
+    shut.chmod(mode)
+    try:
+        with without_root_rights():
+            assert cli.main(_arguments(complete, tmp_path / "results")) == 1
+    finally:
+        shut.chmod(0o700)
+    said = capsys.readouterr().out
+    assert "cannot be read: Permission denied" in said
+    assert f"{1 if closed == 'the run' else 0} of 2 runs merged" in said
+
+
+@pytest.mark.parametrize("option", ["--directory", "--train-dirs"])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("none", "none is not a folder"),
+        ("shut", "shut cannot be read: Permission denied"),
+        ("shut/inside", "inside cannot be read: Permission denied"),
+        ("x" * 300, "cannot be read: File name too long"),
+    ],
+)
+def test_a_directory_that_cannot_be_listed_is_named_with_its_option(
+    place: str, said: str, option: str, complete: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shut" / "inside").mkdir(parents=True)
+    (tmp_path / "shut").chmod(0)
+    more = [option, str(tmp_path / place)]
+    with without_root_rights(), pytest.raises(ConfigError, match=f"^{option} .*{said}"):
+        cli.main(_arguments(complete, tmp_path / "results", *more))
+    (tmp_path / "shut").chmod(0o700)
+
+
+def test_results_in_a_closed_folder_are_an_expected_error(complete: Path, tmp_path: Path) -> None:
+    (tmp_path / "shut" / "results").mkdir(parents=True)
+    (tmp_path / "shut").chmod(0)
+    with without_root_rights(), pytest.raises(MleeError, match="Permission denied"):
+        cli.main(_arguments(complete, tmp_path / "shut" / "results"))
+    (tmp_path / "shut").chmod(0o700)
 
 
 def _meter(path: Path, watts: float = 200.0) -> Path:
@@ -143,6 +192,81 @@ def test_an_archive_that_fails_leaves_nothing_and_a_reason(
     (merged,) = _merge(find_folders(complete), results_dir=tmp_path / "results", archive_dir=tmp_path / "logs")
     assert "No space left" in (merged.reason or "")
     assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"changed"])
+@pytest.mark.parametrize("known", [True, False], ids=["in the manifest", "not in the manifest"])
+def test_an_archive_that_was_damaged_is_reported_and_only_written_again_by_force(
+    known: bool, content: bytes, complete: Path, tmp_path: Path
+) -> None:
+    targets = {"results_dir": tmp_path / "results", "archive_dir": tmp_path / "logs"}
+    _merge(find_folders(complete), **targets)
+    archive = tmp_path / "logs" / f"{builders.RUN_ID}.tar.gz"
+    whole = archive.read_bytes()
+    archive.write_bytes(content)
+    if not known:
+        (tmp_path / "logs" / MANIFEST_FILE).unlink()
+    (merged,) = _merge(find_folders(complete), **targets)
+    assert merged.result is None
+    assert f"{archive} is not what a merge wrote" in (merged.reason or "")
+    assert "--force" in (merged.reason or "")
+    assert archive.read_bytes() == content
+    (merged,) = _merge(find_folders(complete), **targets, force=True)
+    assert merged.reason is None
+    assert archive.read_bytes() == whole
+
+
+def test_a_whole_archive_that_no_manifest_tells_of_is_left_alone(complete: Path, tmp_path: Path) -> None:
+    targets = {"results_dir": tmp_path / "results", "archive_dir": tmp_path / "logs"}
+    _merge(find_folders(complete), **targets)
+    (tmp_path / "logs" / MANIFEST_FILE).unlink()
+    assert [merged.reason for merged in _merge(find_folders(complete), **targets)] == [None]
+
+
+def test_a_merge_that_wrote_nothing_leaves_the_manifest_of_another(complete: Path, tmp_path: Path) -> None:
+    """Both begin before either has a manifest; the one that comes late finds everything written."""
+    results = tmp_path / "results"
+    options = MergeOptions(results_dir=results)
+    late = merge(find_folders(complete), options, lambda done: _merge(find_folders(complete), results_dir=results))
+    assert [merged.reason for merged in late] == [None]
+    assert [path.name for path in Manifest(results).ours()] == [f"{builders.RUN_ID}.json"]
+
+
+def test_manifests_of_merges_at_the_same_time_are_joined(tmp_path: Path) -> None:
+    first, second = Manifest(tmp_path), Manifest(tmp_path)
+    for manifest, name in ((first, "a"), (second, "b")):
+        (tmp_path / name).write_text(name)
+        manifest.add(name, file_digest(tmp_path / name))
+    first.save()
+    second.save()
+    assert [path.name for path in Manifest(tmp_path).ours()] == ["a", "b"]
+    first.forget("a")
+    first.save()
+    assert [path.name for path in Manifest(tmp_path).ours()] == ["b"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", MANIFEST_FILE}
+
+
+def test_a_manifest_waits_for_another_that_is_being_written(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    (tmp_path / "a").write_text("a")
+    manifest.add("a", file_digest(tmp_path / "a"))
+    directory = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    saving = threading.Thread(target=manifest.save)
+    saving.start()
+    saving.join(timeout=0.05)
+    assert saving.is_alive()
+    assert not (tmp_path / MANIFEST_FILE).exists()
+    os.close(directory)
+    saving.join(timeout=10)
+    assert (tmp_path / MANIFEST_FILE).exists()
+
+
+def test_a_file_that_cannot_be_read_is_not_known_to_be_ours(complete: Path, tmp_path: Path) -> None:
+    _merge(find_folders(complete), results_dir=tmp_path / "results")
+    (tmp_path / "results" / f"{builders.RUN_ID}.json").chmod(0)
+    with without_root_rights():
+        assert clean([tmp_path / "results"]) == {tmp_path / "results": []}
 
 
 def test_clean_lists_what_we_wrote_and_removing_it_leaves_an_empty_folder(complete: Path, tmp_path: Path) -> None:
