@@ -21,7 +21,7 @@ Task = Literal["inference", "training"]
 Option = str | int | float | bool | None
 
 # Worst first: a sum is only as good as its worst part.
-_PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
+PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
 
 
 #: The largest float: a whole number above it cannot be computed with (NaN fails every comparison).
@@ -166,7 +166,7 @@ class Measurement(_Strict):
     def provenance(self) -> Provenance | None:
         """The worst provenance among the added devices; `None` where nothing was measured."""
         found = {device.provenance for device in self.devices if device.energy_j is not None}
-        return next((provenance for provenance in _PROVENANCE_ORDER if provenance in found), None)
+        return next((provenance for provenance in PROVENANCE_ORDER if provenance in found), None)
 
     @property
     def coverage(self) -> float | None:

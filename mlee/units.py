@@ -54,3 +54,8 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
     '73.1 %'
     """
     return NOT_MEASURED if fraction is None else f"{fraction * 100:.{decimals}f} %"
+
+
+def printable(text: str) -> str:
+    """Replace control characters, which would act on a terminal or break a line, by spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)

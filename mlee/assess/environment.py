@@ -63,7 +63,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
             if taken[shorten(name).lower()] == 1:
                 chosen[name] = shorten(name)
         left = [name for name in left if name not in chosen]
-    return chosen
+    return chosen | {name: name for name in left}  # names that differ in case alone
 
 
 def hardware_of(run: RunSummary, names: Mapping[str, str]) -> str:
@@ -105,13 +105,17 @@ def environment_keys(runs: Iterable[RunSummary]) -> dict[str, str]:
 def match_environment(wanted: str, known: Iterable[str]) -> str | None:
     """Find an environment by a user's spelling: case, punctuation, trade marks and vendor words do not count."""
     known = list(dict.fromkeys(known))
-    for same in (str, _plain):
+    for same in (str, _letters, _plain):
         found = [name for name in known if same(name) == same(wanted)]
         if len(found) == 1:
             return found[0]
     return None
 
 
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9.+]", "", name.lower())
+
+
 def _plain(name: str) -> str:
     hardware, dash, software = name.partition(" - ")
-    return re.sub(r"[^a-z0-9.+]", "", f"{_shortest(hardware)}{dash}{software}".lower())
+    return _letters(f"{_shortest(hardware)}{dash}{software}")

@@ -16,8 +16,8 @@ from typing import Any
 from mlee.assess.compound import letter
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
-from mlee.assess.table import STANDARD_ERROR, UNCERTAINTY
-from mlee.units import with_unit
+from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
+from mlee.units import printable, with_unit
 
 #: Metrics for people: the ones a reader looks for first, in this order; the others follow in JSON and CSV only.
 _SHOWN = (
@@ -32,7 +32,15 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    # Behind a line's end, these would be an option of it.
+    **{character: f"{{{character}}}" for character in "[]*"},
 }
+_MARKDOWN = frozenset(r"\|`*_[]<>#&~$")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+#: Behind the metrics in a CSV file.
+_CSV_END = ["provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
 
 
 def records(rated: Rated) -> list[dict[str, Any]]:
@@ -77,7 +85,7 @@ def _metric(rated: Rated, number: int, column: int, metric: Metric, row: dict[An
         "weight": metric.weight,
         "standard_error": _number(row.get(metric.key + STANDARD_ERROR)),
         "uncertainty": _number(row.get(metric.key + UNCERTAINTY)),
-        "n": int(row["n"]),
+        "n": int(row.get(metric.key + COUNT, row["n"])),
     }
 
 
@@ -90,29 +98,28 @@ def to_csv(rated: Rated) -> str:
     """Write one row a model and a group of columns a metric; text that a spreadsheet would compute is quoted with `'`."""
     groups = list(rated.groups)
     parts = ("value", "index", "rating", "standard_error", "n")
-    head = ["task", "dataset", "environment", "model", "compound", "compound_best", "compound_worst", *groups]
+    head = ["task", "dataset", "environment", "model", "compound", "compound_best", "compound_worst"]
+    head += [f"{name} group" if name in (*head, *_CSV_END) else name for name in groups]
     head += [f"{metric.key}_{part}" + _unit_suffix(metric, part) for metric in rated.metrics for part in parts]
-    head += ["provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
+    head += _CSV_END
+    lines = [_csv_line(head)]
     for record in records(rated):
         cells: list[object] = [record[key] for key in ("task", "dataset", "environment", "model", "compound")]
         cells += [*record["compound_range"], *(record["groups"][name] for name in groups)]
         for metric in rated.metrics:
             found = record["metrics"].get(metric.key, {})
             cells += [found.get(part) for part in parts]
-        cells += [record[key] for key in ("provenance", "scope", "reference", "rules", "mode", "thresholds")]
+        cells += [record[key] for key in _CSV_END[:-1]]
         cells.append("; ".join(warning["message"] for warning in record["warnings"]))
-        writer.writerow([_csv_cell(cell) for cell in cells])
-    return out.getvalue()
+        lines.append(_csv_line(cells))
+    return "".join(lines)
 
 
 def to_markdown(rated: Rated) -> str:
     """Write one Markdown table."""
     head, rows = readable(rated)
     cells = [[_markdown(cell) for cell in row] for row in (head, ["---"] * len(head), *rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + f"\n\n{_footnote(rated)}\n"
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + f"\n\n{_markdown(_footnote(rated))}\n"
 
 
 def to_latex(rated: Rated) -> str:
@@ -132,16 +139,17 @@ def readable(rated: Rated, *, compact: bool = False) -> tuple[list[str], list[li
     shown = [metric for key in _SHOWN for metric in rated.metrics if metric.key == key]
     shown = shown or [metric for metric in rated.metrics if metric.weight > 0][:6]
     shown = [metric for metric in shown if not rated.table[metric.key].isna().all()]
-    head = ["task", "environment", "model", "rating", *rated.groups, *(metric.label for metric in shown)]
+    keys = ["task", *(["dataset"] if rated.table["dataset"].nunique() > 1 else []), "environment", "model"]
+    head = [*keys, "rating", *rated.groups, *(metric.label for metric in shown)]
     rows = []
     for number, row in enumerate(rated.table.to_dict("records")):
-        cells = [str(row[key]) for key in ("task", "environment", "model")]
+        cells = [str(row[key]) for key in keys]
         own = (part[number] for part in (rated.compound, rated.compound_best, rated.compound_worst))
         cells.append(rating_text(*own, compact=compact))
         cells += [letter(group[number]) or "-" for group in rated.groups.values()]
         cells += [metric_text(rated, number, metric, compact=compact) for metric in shown]
-        rows.append(cells)
-    return head, rows
+        rows.append([printable(cell) for cell in cells])
+    return [printable(cell) for cell in head], rows
 
 
 def metric_text(rated: Rated, number: int, metric: Metric, *, compact: bool = False) -> str:
@@ -172,7 +180,7 @@ def rating_text(rating: int, best: int, worst: int, *, compact: bool = False) ->
 
 def latex(text: str) -> str:
     """Escape text for LaTeX; control characters become spaces."""
-    return "".join(_LATEX.get(character, character if character.isprintable() else " ") for character in text)
+    return "".join(_LATEX.get(character, character) for character in printable(text))
 
 
 def _latex_row(cells: Sequence[str]) -> str:
@@ -180,7 +188,7 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    escaped = "".join(f"\\{character}" if character in r"\|`*_[]<>#" else character for character in text)
+    escaped = "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
     return _one_line(escaped) if set(text) != {"-"} else text
 
 
@@ -199,8 +207,15 @@ def _unit_suffix(metric: Metric, part: str) -> str:
     return f"_{metric.unit}" if metric.unit and part in ("value", "standard_error") else ""
 
 
+def _csv_line(cells: Sequence[object]) -> str:
+    out = io.StringIO()
+    # Python quotes only what stands in the line's end, and readers take either of its characters for one.
+    csv.writer(out, lineterminator="\r\n").writerow([_csv_cell(cell) for cell in cells])
+    return out.getvalue()[:-2] + "\n"
+
+
 def _csv_cell(cell: object) -> object:
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
         return f"'{cell}"
     return "" if cell is None else cell
 

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mlee.assess.metric import Metric
 from mlee.assess.rules import RatingRules
-from mlee.assess.table import KEYS, STANDARD_ERROR, UNCERTAINTY
+from mlee.assess.table import COUNT, KEYS, STANDARD_ERROR, UNCERTAINTY
 from mlee.errors import RatingError
+from mlee.records import PROVENANCE_ORDER, Provenance
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.intp]
+
+#: Between the scopes of pooled runs that differ.
+SEVERAL = " / "
+#: Best first.
+PROVENANCES: tuple[Provenance, ...] = PROVENANCE_ORDER[::-1]
 
 
 def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> pd.DataFrame:
@@ -51,16 +61,18 @@ def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> 
         members[number].append(run)
     pooled["run_ids"] = [tuple(runs) for runs in members]
     for column in columns:
-        mean, error = _mean_and_error(table[column].to_numpy(dtype=float), group, len(counts))
+        mean, error, known = _mean_and_error(table[column].to_numpy(dtype=float), group, len(counts))
         own = table.get(column + STANDARD_ERROR)
         pooled[column] = mean
+        pooled[column + COUNT] = np.where(counts > 1, known, pooled["n"])
         pooled[column + STANDARD_ERROR] = np.where(counts > 1, error, np.nan if own is None else own.to_numpy()[first])
         unsure = table.get(column + UNCERTAINTY)
         if unsure is not None:
             pooled[column + UNCERTAINTY] = unsure.groupby(group).max().to_numpy()
-    for name in ("provenance", "scope"):
-        if name in table:
-            pooled[name] = _common(table[name], group)
+    if "scope" in table:
+        pooled["scope"] = _common(table["scope"], group)
+    if "provenance" in table:
+        pooled["provenance"] = _worst_provenance(table["provenance"], group, len(counts))
     return _with_columns(pooled, columns)
 
 
@@ -71,10 +83,8 @@ def _with_columns(pooled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return pooled
 
 
-def _mean_and_error(
-    values: np.ndarray[tuple[int], np.dtype[np.float64]], group: np.ndarray[tuple[int], np.dtype[np.intp]], groups: int
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """Mean and standard error (groups,) of the known values; NaN without any, and without two."""
+def _mean_and_error(values: Floats, group: Whole, groups: int) -> tuple[Floats, Floats, Whole]:
+    """Mean and standard error (groups,) of the known values, NaN without any and without two, and their number."""
     known = ~np.isnan(values)
     values, group = values[known], group[known]
     count = np.bincount(group, minlength=groups)
@@ -83,12 +93,22 @@ def _mean_and_error(
         squares = np.bincount(group, weights=(values - mean[group]) ** 2, minlength=groups)
         error = np.sqrt(squares / (count - 1) / count)
     error[count < 2] = np.nan
-    return mean, error
+    return mean, error, count
 
 
-def _common(values: pd.Series, group: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[object]:
-    """Return each group's one value; several are joined, since a sum is only as good as its worst part."""
+def _common(values: pd.Series, group: Whole) -> list[object]:
+    """Return each group's one value; several are joined."""
     found: dict[int, dict[object, None]] = {}
     for number, value in zip(group.tolist(), values.tolist(), strict=True):
         found.setdefault(number, {})[value] = None
-    return [next(iter(each)) if len(each) == 1 else " / ".join(map(str, each)) for _, each in sorted(found.items())]
+    return [next(iter(each)) if len(each) == 1 else SEVERAL.join(map(str, each)) for _, each in sorted(found.items())]
+
+
+def _worst_provenance(values: pd.Series, group: Whole, groups: int) -> list[object]:
+    """Return each group's worst provenance, since a mean is only as good as its worst part; `None` without any."""
+    found: list[object] = [None] * groups
+    texts = values.to_numpy(dtype=object)
+    for provenance in PROVENANCES:  # the worst is written last
+        for number in np.unique(group[texts == provenance]):
+            found[number] = provenance
+    return found

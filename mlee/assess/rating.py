@@ -19,8 +19,9 @@ from mlee.assess.index import Values, best_of_groups, quantile_thresholds, rate_
 from mlee.assess.metric import Metric
 from mlee.assess.pooling import pool
 from mlee.assess.references import BEST, DEFAULT_REFERENCE, References, choose_references
+from mlee.assess.remarks import remarks
 from mlee.assess.rules import RULES_EXACT, RatingRules
-from mlee.assess.table import KEYS, STANDARD_ERROR
+from mlee.assess.table import COUNT, KEYS, STANDARD_ERROR
 from mlee.assess.thresholds import ANY_TASK, Four, Thresholds, shipped
 from mlee.assess.uncertainty import index_interval
 from mlee.errors import ConfigError
@@ -128,7 +129,7 @@ def rate(table: pd.DataFrame, metrics: Sequence[Metric], options: RatingOptions 
         applies=applies,
         thresholds=thresholds,
         options=options,
-        warnings=_warnings(pooled, group, references, thresholds, metrics),
+        warnings=remarks(pooled, group, references, thresholds, metrics),
     )
 
 
@@ -178,8 +179,8 @@ def _intervals(
     if not any(error.notna().any() for error in errors):
         return index, index
     low, high = np.empty_like(index), np.empty_like(index)
-    counts = pooled["n"].to_numpy()
-    for column, error in enumerate(errors):
+    for column, (metric, error) in enumerate(zip(metrics, errors, strict=True)):
+        counts = pooled.get(metric.key + COUNT, pooled["n"]).to_numpy()
         own = error.to_numpy(dtype=float)
         low[:, column], high[:, column] = index_interval(
             index[:, column],
@@ -271,41 +272,6 @@ def _counting(
             known = np.bincount(group, weights=~np.isnan(values[:, column]), minlength=groups) > 0
             counts[:, column] = known[group]
     return counts
-
-
-def _warnings(
-    table: pd.DataFrame,
-    group: npt.NDArray[np.intp],
-    references: References,
-    thresholds: Thresholds,
-    metrics: Sequence[Metric],
-) -> tuple[tuple[Warning, ...], ...]:
-    by_group: dict[int, list[Warning]] = {number: [warning] for number, warning in references.warnings.items()}
-    if "scope" in table:
-        scopes: dict[int, dict[str, None]] = {}
-        pairs = table[["scope"]].assign(group=group).drop_duplicates()
-        for number, scope in zip(pairs["group"], pairs["scope"], strict=True):
-            scopes.setdefault(int(number), {})[str(scope) or "none"] = None
-        for number, found in scopes.items():
-            if len(found) > 1:
-                message = f"Energies of this environment include different devices: {', '.join(found)}."
-                by_group.setdefault(number, []).append(Warning(code="scope", message=message))
-    everywhere = [
-        Warning(
-            code="degenerate-thresholds",
-            message=f"All four thresholds of {key} ({task}) are equal: they tell nothing apart.",
-        )
-        for task, key in thresholds.degenerate()
-    ]
-    known = {key for names in thresholds.by_task.values() for key in names}
-    without = [metric.label for metric in metrics if metric.weight > 0 and metric.key not in known]
-    if without:
-        message = f"No thresholds for {', '.join(without)}: not rated."
-        everywhere.append(Warning(code="no-thresholds", message=message))
-    lists = {number: tuple(by_group.get(number, [])) + tuple(everywhere) for number in range(int(group.max(initial=-1)) + 1)}
-    by_number = np.empty(len(lists), dtype=object)
-    by_number[:] = list(lists.values())
-    return tuple(by_number[group])
 
 
 __all__ = ["ANY_TASK", "BEST", "DEFAULT_REFERENCE", "FROM_DATA", "Rated", "RatingOptions", "rate"]

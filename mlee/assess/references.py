@@ -2,8 +2,8 @@
 
 A model named by the user must be there: a group without it stays unrated and says so. Where none is named, ResNet101
 is taken (as in 2022) in every group that has it. Groups without it take one of their own: of the models found in most of
-these groups, the middle one by energy (by time where no energy is known), so that about half of the models are
-better and half are worse.
+these groups, the middle one by energy (by time where no energy is known, else by name), so that about half of the models
+are better and half are worse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 DEFAULT_REFERENCE = "ResNet101"
 BEST = "best"
-_MEASURES = ("energy_per_sample", "energy_per_epoch", "time_per_sample", "time_per_epoch")
+#: What the substitute is in the middle of, the first that is known in its group.
+_MEASURES = (
+    *(("energy_per_sample", "energy"), ("energy_per_epoch", "energy")),
+    *(("time_per_sample", "time"), ("time_per_epoch", "time")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,11 +51,11 @@ def choose_references(table: pd.DataFrame, group: npt.NDArray[np.intp], groups: 
             message = f"No result of the reference model '{wanted}' in this environment: it is not rated."
             warnings[number] = Warning(code="reference", message=message)
     else:
-        for number, row in _substitutes(table, group, lacking).items():
+        for number, (row, measure) in _substitutes(table, group, lacking).items():
             rows[number] = row
             message = (
                 f"There is no {DEFAULT_REFERENCE} here: {table['model'].iloc[row]} is the reference, "
-                "the one in the middle by energy. Name another with --reference."
+                f"the one in the middle by {measure}. Name another with --reference."
             )
             warnings[number] = Warning(code="reference", message=message)
     models = table["model"].to_numpy(dtype=object)
@@ -66,25 +70,27 @@ def _rows_of(table: pd.DataFrame, group: npt.NDArray[np.intp], groups: int, mode
     return rows
 
 
-def _substitutes(table: pd.DataFrame, group: npt.NDArray[np.intp], lacking: list[int]) -> dict[int, int]:
-    """Row of the reference for each group in `lacking`."""
-    chosen: dict[int, int] = {}
+def _substitutes(table: pd.DataFrame, group: npt.NDArray[np.intp], lacking: list[int]) -> dict[int, tuple[int, str]]:
+    """Row of the reference for each group in `lacking`, and what it is in the middle of."""
+    chosen: dict[int, tuple[int, str]] = {}
     if not lacking:
         return chosen
     inside = np.flatnonzero(np.isin(group, lacking))
-    part = table.iloc[inside][["model"]].assign(row=inside, group=group[inside], rank=_rank(table, inside))
-    common = part.groupby("model")["group"].transform("size").to_numpy()
-    part = part.assign(common=common)
+    part = table.iloc[inside][["model"]].assign(row=inside, group=group[inside])
+    part["common"] = part.groupby("model")["group"].transform("size").to_numpy()
     for number, rows in part.groupby("group", sort=True):
-        best = rows[rows["common"] == rows["common"].max()].sort_values(["rank", "model"])
-        chosen[int(number)] = int(best["row"].iloc[(len(best) - 1) // 2])
+        best = rows[rows["common"] == rows["common"].max()]
+        measure, values = _rank(table, best["row"].to_numpy())
+        best = best.assign(rank=values).dropna(subset="rank").sort_values(["rank", "model"])
+        chosen[int(number)] = int(best["row"].iloc[(len(best) - 1) // 2]), measure
     return chosen
 
 
-def _rank(table: pd.DataFrame, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """Return what the rows are ordered by: energy, or time where no energy is known; models without a value come last."""
-    for name in _MEASURES:
-        values = table[name].to_numpy(dtype=float)[rows] if name in table else np.full(len(rows), np.nan)
-        if not np.isnan(values).all():
-            return np.where(np.isnan(values), np.inf, values)
-    return np.full(len(rows), np.inf)
+def _rank(table: pd.DataFrame, rows: npt.NDArray[np.intp]) -> tuple[str, npt.NDArray[np.float64]]:
+    """Return what the rows of a group are ordered by, with its name; NaN for models without that value."""
+    for key, name in _MEASURES:
+        if key in table:
+            values = table[key].to_numpy(dtype=float)[rows]
+            if not np.isnan(values).all():
+                return name, values
+    return "name", np.zeros(len(rows))

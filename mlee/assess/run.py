@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mlee.records import AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
+from mlee.records import PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
 
 #: Format version of the files of 2022, which have none.
 VERSION_2022 = 1
@@ -92,6 +92,7 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
     """Take from a result of version 2 what assessing needs; `source` names the file, `digest` its SHA-256."""
     first = result.measurements[0]
     sensors = dict.fromkeys(device.sensor for device in first.devices if device.energy_j is not None)
+    provenances = {measurement.provenance for measurement in result.measurements}
     idle = [measurement.idle_power_w for measurement in result.measurements]
     return RunSummary(
         run_id=result.run_id,
@@ -124,7 +125,7 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
         top1_accuracy=result.outcome.top1_accuracy,
         top5_accuracy=result.outcome.top5_accuracy,
         accuracy_provenance=result.outcome.accuracy_provenance,
-        provenance=first.provenance,
+        provenance=next((name for name in PROVENANCE_ORDER if name in provenances), None),
         sensors=tuple(sensors),
         not_measured=result.not_measured,
         idle_power_w=idle[0],

@@ -26,6 +26,8 @@ KEYS = ("task", "dataset", "environment", "model")
 FACTS = ("run_id", "started_at", "provenance", "scope", "repeats")
 #: Behind a metric's key: standard error over the repeats, and the uncertainty of the measurement, both in its unit.
 STANDARD_ERROR, UNCERTAINTY = "__standard_error", "__uncertainty"
+#: Behind a metric's key in a pooled table: the number of repetitions its mean rests on, where it is not the row's `n`.
+COUNT = "__n"
 #: Images of the ImageNet validation set: what the files of 2022 do not say.
 SAMPLES_2022 = 50_000
 
@@ -94,8 +96,8 @@ def counted_kinds(run: RunSummary, rules: RatingRules) -> tuple[DeviceKind, ...]
 
 
 def _energy_j(repeat: Repeat, run: RunSummary, rules: RatingRules) -> float | None:
-    kinds = [kind for kind in counted_kinds(run, rules) if kind in repeat.energy_j]
-    if not kinds or len(repeat.energy_j) < len(run.scope):
+    kinds = counted_kinds(run, rules)
+    if not kinds or any(kind not in repeat.energy_j for kind in run.scope):
         return None
     return math.fsum(repeat.energy_j[kind] for kind in kinds)
 
@@ -129,7 +131,7 @@ def _accuracies(
     return {
         (run.dataset, _measured(environments[run.run_id]), run.model): (run.top1_accuracy, run.top5_accuracy)
         for run in runs
-        if run.task == "inference"
+        if run.task == "inference" and run.top1_accuracy is not None
     }
 
 

@@ -82,9 +82,10 @@ def to_json(thresholds: Thresholds) -> str:
 def from_json(text: str, source: str) -> Thresholds:
     """Read thresholds in either format; raises `ResultError` naming source and field."""
     try:
-        document: Any = json.loads(text)
+        document: Any = json.loads(text, object_pairs_hook=_unique)
         if not isinstance(document, dict):
             raise ValueError("it holds no object")
+        json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates, which no file can take
         if "format" not in document:
             return Thresholds(name=source, index="reference", by_task={ANY_TASK: _metrics(document)})
         if document["format"] != FORMAT or document.get("version") != VERSION:
@@ -92,13 +93,13 @@ def from_json(text: str, source: str) -> Thresholds:
         if document.get("index") not in ("reference", "best"):
             raise ValueError(f"index must be reference or best, got {document.get('index')!r}")
         return Thresholds(
-            name=str(document.get("name", source)),
+            name=_text(document, "name") or source,
             index=document["index"],
-            by_task={str(task): _metrics(metrics) for task, metrics in document["thresholds"].items()},
-            made_by=document.get("made_by"),
-            input_digest=document.get("input_digest"),
+            by_task={task: _metrics(metrics) for task, metrics in _object(document["thresholds"], "thresholds").items()},
+            made_by=_text(document, "made_by"),
+            input_digest=_text(document, "input_digest"),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
         raise ResultError(f"{source} holds no thresholds: {reason}.") from error
 
@@ -106,6 +107,8 @@ def from_json(text: str, source: str) -> Thresholds:
 def load(path: Path) -> Thresholds:
     """Read a file of thresholds; raises `ResultError`."""
     try:
+        if path.exists() and not path.is_file():
+            raise ResultError(f"{path} is not a file.")
         if path.stat().st_size > _MAX_BYTES:
             raise ResultError(f"{path} is too large for a file of thresholds.")
         return from_json(path.read_text(encoding="utf-8-sig"), str(path))
@@ -124,12 +127,36 @@ def shipped(name: str, index: str) -> Thresholds:
 
 def _metrics(document: Mapping[str, Any]) -> dict[str, Four]:
     found: dict[str, Four] = {}
-    for name, values in document.items():
+    for name, values in _object(document, "thresholds").items():
         if not isinstance(values, list) or len(values) != 4 or not all(_is_number(value) for value in values):
-            raise ValueError(f"{name} must be four numbers, got {values!r}")
+            raise ValueError(f"{name} must be four numbers, got {values!r:.60}")
         first, second, third, fourth = (float(value) for value in values)
-        found[canonical_key(name)] = (first, second, third, fourth)
+        key = canonical_key(name)
+        if key in found:
+            raise ValueError(f"{key} is given twice, by its name of 2022 too")
+        found[key] = (first, second, third, fourth)
     return found
+
+
+def _object(value: Any, field: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"field {field} must hold an object for each task, with four numbers a metric, got {value!r:.60}")
+    return value
+
+
+def _text(document: Mapping[str, Any], field: str) -> str | None:
+    value = document.get(field)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"field {field} must be a text, got {value!r:.60}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)} is given twice")
+    return fields
 
 
 def _is_number(value: object) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rich.text import Text
 from mlee.assess.compound import DEFAULT_MODE, MISSING, MODES, check_mode
 from mlee.assess.export import FORMATS, readable
 from mlee.assess.metric import Metric
-from mlee.assess.metrics import with_weights
+from mlee.assess.metrics import canonical_key, with_weights
 from mlee.assess.rating import FROM_DATA, Rated, RatingOptions, rate
 from mlee.assess.rules import RULES, rules_by_name
 from mlee.assess.thresholds import load as load_thresholds
@@ -29,6 +30,7 @@ from mlee.cli.common import HelpFormatter, loading, stderr, stdout
 from mlee.errors import ConfigError, ResultError
 from mlee.files import write_atomically
 from mlee.results.load import Loaded
+from mlee.units import printable
 
 _DESCRIPTION = """\
 Rate models A-E: from result files, experiment folders and tables of other tools.
@@ -50,6 +52,11 @@ splits the rated data itself into five equal parts: such classes change whenever
 _GROUPS_FROM = 110
 #: Columns that a narrow terminal shows in any case: model, rating, and the first metric.
 _LEAST = 3
+#: Largest weight, and size of a file of weights [B].
+_MAX_WEIGHT = 1e9
+_MAX_WEIGHTS_BYTES = 2**20
+#: Models that a hint names.
+_NAMED = 12
 #: Class -> style on the terminal; the letter says the same.
 _STYLES = {"A": "bold green", "B": "green", "C": "yellow", "D": "dark_orange", "E": "bold red"}
 
@@ -91,15 +98,24 @@ def main(arguments: Sequence[str]) -> int:
         thresholds = replace(rated.thresholds, name=name, made_by=made_by, input_digest=digest if loaded.runs else None)
         write_atomically(args.save_thresholds, thresholds_json(thresholds))
     if args.format == "table" and args.output is None:
+        forgive_output()
         stdout.print(_tables(rated, stdout.width))
     else:
         text = FORMATS["markdown" if args.format == "table" else args.format](rated)
         if args.output is None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # data for programs: the terminal's alphabet does not matter
             sys.stdout.write(text)
         else:
             write_atomically(args.output, text)
     _say_warnings(rated)
     return 1 if loaded.unreadable else 0
+
+
+def forgive_output() -> None:
+    """Let a terminal that lacks a letter of a model's name show a question mark in its place."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def rate_loaded(loaded: Loaded, args: argparse.Namespace) -> Rated:
@@ -112,23 +128,48 @@ def rate_loaded(loaded: Loaded, args: argparse.Namespace) -> Rated:
         thresholds = load_thresholds(Path(thresholds))
     reference = args.reference
     if reference is not None and reference != "best":
-        reference = match_name(reference, loaded.table["model"].unique())
+        reference = find_model(reference, loaded.table["model"].unique())
     options = RatingOptions(
         reference=reference, mode=check_mode(args.mode), rules=rules_by_name(args.rules), thresholds=thresholds
     )
     return rate(loaded.table, list(metrics.values()), options)
 
 
+def find_model(wanted: str, known: Iterable[str]) -> str:
+    """Find a model among the results by its name, leniently; raises `ConfigError` that says which there are."""
+    names = list(dict.fromkeys(known))
+    try:
+        return match_name(wanted, names)
+    except ConfigError as error:
+        if error.hint and error.hint.startswith("see "):
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            error.hint = f"the results hold {', '.join(names[:_NAMED])}{more}"
+        raise
+
+
 def _read_weights(path: Path) -> dict[str, float]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        if path.exists() and not path.is_file():
+            raise ResultError(f"--weights {path} is not a file.")
+        if path.stat().st_size > _MAX_WEIGHTS_BYTES:
+            raise ResultError(f"--weights {path} is too large for a file of weights.")
+        pairs = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=tuple)
+        json.dumps(pairs, ensure_ascii=False).encode()  # refuses lone surrogates, which no terminal takes
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"--weights {path} cannot be read: {error}") from error
-    if not isinstance(document, dict) or not all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in document.values()
-    ):
-        raise ConfigError(f"--weights {path} must hold one object {{metric: weight}}.", 'such as {"energy_per_sample": 1}')
-    return document
+    weights: dict[str, float] = {}
+    for pair in pairs if isinstance(pairs, tuple) else [pairs]:  # only an object comes as a tuple
+        name, weight = pair if isinstance(pair, tuple) else (None, None)
+        if name is None or not isinstance(weight, int | float) or isinstance(weight, bool):
+            raise ConfigError(
+                f"--weights {path} must hold one object {{metric: weight}}.", 'such as {"energy_per_sample": 1}'
+            )
+        if not 0 <= weight <= _MAX_WEIGHT:  # a sum of larger ones would not be one
+            raise ConfigError(f"--weights {path}: {name} must be 0 to {_MAX_WEIGHT:g}, got {weight!r:.40}.")
+        if canonical_key(name) in map(canonical_key, weights):
+            raise ConfigError(f"--weights {path}: the weight of {name} is given twice.")
+        weights[name] = float(weight)
+    return weights
 
 
 def _shown(word: str, args: argparse.Namespace) -> str:
@@ -139,16 +180,16 @@ def _shown(word: str, args: argparse.Namespace) -> str:
 def _tables(rated: Rated, width: int) -> Group:
     head, rows = readable(rated, compact=True)
     environment = head.index("environment")
-    blocks: dict[tuple[str, str, str, str], list[int]] = {}
+    blocks: dict[tuple[str, str, str, str | None], list[int]] = {}
     for number, row in enumerate(rated.table[["task", "dataset", "environment", "reference"]].itertuples(index=False)):
-        blocks.setdefault(tuple(str(cell) for cell in row), []).append(number)  # type: ignore[arg-type]
+        blocks.setdefault((*row[:3], row[3] if isinstance(row[3], str) else None), []).append(number)
     tables = []
     for (task, dataset, name, reference), numbers in blocks.items():
         title = f"{task} on {dataset}, {name}"
-        caption = f"reference {reference}" if reference != "None" else "not rated"
+        caption = f"reference {reference}" if reference is not None else "not rated"
         table = Table(
-            title=Text(title, style="bold"),
-            caption=Text(caption),
+            title=Text(printable(title), style="bold"),
+            caption=Text(printable(caption)),
             title_justify="left",
             caption_justify="left",
             box=SIMPLE_HEAD,
@@ -207,5 +248,7 @@ def _say_warnings(rated: Rated) -> None:
                 where.append(environments.iloc[number])
     for message, where in said.items():
         stderr.print(
-            f"[yellow]warning[/] {escape(message)} [dim]({escape(', '.join(where))})[/]", highlight=False, soft_wrap=True
+            f"[yellow]warning[/] {escape(printable(message))} [dim]({escape(printable(', '.join(where)))})[/]",
+            highlight=False,
+            soft_wrap=True,
         )

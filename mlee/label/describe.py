@@ -12,11 +12,12 @@ from mlee import __version__
 from mlee.assess.compound import letter
 from mlee.assess.environment import ESTIMATED
 from mlee.assess.metric import Metric
+from mlee.assess.pooling import SEVERAL
 from mlee.assess.rating import BEST, Rated
 from mlee.assess.run import RunSummary
-from mlee.assess.table import STANDARD_ERROR, UNCERTAINTY
+from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.assess.uncertainty import half_width_of
-from mlee.catalogue import PUBLICATIONS
+from mlee.catalogue import PUBLICATIONS, published_epochs
 from mlee.label.content import LabelContent, Letter, Pictogram, Provenance, Task, Tile
 from mlee.units import J_PER_WH, significant, with_unit
 
@@ -113,18 +114,18 @@ def _energy(row: _Row, task: str) -> dict[str, Any]:
         return {"energy_value": None}
     text, _, prefixed = with_unit(value / factor, unit).rpartition(" ")
     found: dict[str, Any] = {"energy_value": text, "energy_unit": prefixed}
-    spread = half_width_of(row.value(key, STANDARD_ERROR), int(row.values["n"]))
+    spread = half_width_of(row.value(key, STANDARD_ERROR), int(row.values.get(key + COUNT, row.values["n"])))
     unsure = max(spread or 0.0, row.value(key, UNCERTAINTY) or 0.0)
     if unsure:
         scale = float(text) / (value / factor) if value else 1.0  # of the prefix
         found["energy_uncertainty"] = f"± {significant(unsure / factor * scale, 2)} {prefixed}"
     total = row.value("energy_full_training")
-    if task == "training":
-        found["energy_total"] = (
-            "full training not known: no published number of epochs"
-            if total is None
-            else f"{with_unit(total / factor, unit)} for {round(total / value)} epochs, extrapolated"
-        )
+    if task == "training" and total is None:
+        found["energy_total"] = "full training not known: no published number of epochs"
+    elif task == "training" and total is not None:
+        epochs = round(total / value) if value else published_epochs(row.values["model"])
+        behind = f" for {epochs} epochs" if epochs else ""
+        found["energy_total"] = f"{with_unit(total / factor, unit)}{behind}, extrapolated"
     return found
 
 
@@ -138,7 +139,9 @@ def _sensors(runs: list[RunSummary]) -> str | None:
 
 
 def _not_included(row: _Row, runs: list[RunSummary]) -> str | None:
-    scope = set((_text(row.values.get("scope")) or "").split("+"))
+    # Of runs that are pooled, each may have its own.
+    scopes = (_text(row.values.get("scope")) or "").split(SEVERAL)
+    scope = set.intersection(*(set(each.split("+")) for each in scopes))
     if "system" in scope:
         return None
     expected = ["cpu", "dram", *(["gpu"] if any(run.gpu_names for run in runs) else [])]

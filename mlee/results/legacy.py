@@ -13,38 +13,55 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mlee.assess.run import VERSION_2022, Repeat, RunSummary
 from mlee.errors import ResultError
 from mlee.records import DeviceKind, Task, Warning
+from mlee.results.limits import MAX_BATCH, MAX_COUNT, MAX_ENERGY_J, MAX_SECONDS, MAX_TEXT
 
 DATASET = "ImageNet"
 #: The monitors and the run of one file may differ by this much before it carries a warning [s].
 _CLOCK_TOLERANCE_S = 60.0
 #: Stands in a total where a monitor had nothing to add up.
 _NO_TOTAL = -1
-#: A year of a thousand megawatts; more is no measurement, and would overflow sums [J].
-_MAX_ENERGY_J = 3e16
-_MAX_SECONDS = 1e9
 _TASKS: dict[str, Task] = {"infer": "inference", "train": "training"}
 
-_Seconds = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
+_Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 _Unix = Annotated[float, Field(ge=0, le=1e11)]
 #: Some of these files write whole numbers as floats.
-_Count = Annotated[float, Field(ge=0, le=1e18)]
+_Count = Annotated[float, Field(ge=0, le=MAX_COUNT)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-_Text = Annotated[str, Field(max_length=1000)]
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_Name = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"\S")]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
+_P = TypeVar("_P", bound=_Part)
+
+
 class _Total(_Part):
-    total_power_draw: Annotated[float, Field(ge=_NO_TOTAL, le=_MAX_ENERGY_J)]
+    total_power_draw: Annotated[float, Field(ge=_NO_TOTAL, le=MAX_ENERGY_J)]
+    total_duration: _Seconds
+
+    @field_validator("total_power_draw")
+    @classmethod
+    def _not_negative(cls, energy_j: float) -> float:
+        if energy_j < 0 and energy_j != _NO_TOTAL:
+            raise ValueError(f"must be 0 or more, or {_NO_TOTAL} for nothing, got {energy_j!r}")
+        return energy_j
+
+
+class _Power(_Part):
+    mean: Annotated[float, Field(ge=0, le=1e6)]
+
+
+class _Zones(_Part):
     total_duration: _Seconds
 
 
@@ -79,9 +96,9 @@ class _Monitored(_Part):
 
 
 class _Config(_Part):
-    model: _Text
+    model: _Name
     backend: _Text
-    batch_size: Annotated[int, Field(ge=1, le=10**9)]
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)]
 
 
 class _Gpu(_Part):
@@ -94,7 +111,7 @@ class _Platform(_Part):
 
 
 class _Document(_Part):
-    directory_name: _Text
+    directory_name: _Name
     config: _Config
     execution_platform: _Platform
     requirements: list[_Text]
@@ -108,24 +125,17 @@ def is_legacy(document: Mapping[str, Any]) -> bool:
 def read_legacy(document: Mapping[str, Any], source: Path, digest: str) -> RunSummary:
     """Read a result of 2022; raises `ResultError` naming file and field. The task is the prefix of its folder's name."""
     try:
-        head = _Document.model_validate(document)
+        head = _valid(_Document, document, "")
         task = _TASKS.get(head.directory_name.partition("_")[0])
         if task is None:
-            raise ResultError(
-                f"{source}: field directory_name must begin with infer_ or train_, got {head.directory_name!r}."
-            )
+            raise _Refused(f"field directory_name must begin with infer_ or train_, got {head.directory_name!r}.")
         place = "validation" if task == "inference" else ""
-        body = _Monitored.model_validate(document[place] if place else document)
+        body = _valid(_Monitored, document.get(place) if place else document, place)
         gpu = _energy(body.monitoring_pynvml, f"{place}.monitoring_pynvml".lstrip("."))
-        cpu = _energy(body.monitoring_pyrapl, f"{place}.monitoring_pyrapl".lstrip("."))
-        dram_j = None if cpu is None else _dram_j(body.monitoring_pyrapl or {})
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-        raise ResultError(f"{source}: field {where}: {problem['msg']}") from error
-    except KeyError as error:
-        raise ResultError(f"{source}: field {error.args[0]} is missing.") from error
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        cpu_place = f"{place}.monitoring_pyrapl".lstrip(".")
+        cpu = _energy(body.monitoring_pyrapl, cpu_place)
+        dram_j = None if cpu is None else _dram_j(body.monitoring_pyrapl or {}, cpu_place)
+    except _Refused as error:
         raise ResultError(f"{source}: {error}") from error
     if task == "training" and body.results.history is None:
         raise ResultError(f"{source}: field results.history is missing.")
@@ -170,28 +180,40 @@ def read_legacy(document: Mapping[str, Any], source: Path, digest: str) -> RunSu
     )
 
 
+class _Refused(ValueError):
+    """A field that cannot be; the message names it."""
+
+
+def _valid(part: type[_P], values: object, place: str) -> _P:
+    """Check a part of the document; raises `_Refused` naming the field by its full way."""
+    try:
+        return part.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in ([place] if place else []) + list(problem["loc"])) or "(top level)"
+        raise _Refused(f"field {where}: {problem['msg']}") from error
+    except OverflowError as error:  # a whole number larger than any float
+        raise _Refused(f"field {place or '(top level)'} holds a number that is too large") from error
+
+
 def _energy(monitor: Mapping[str, Any] | None, where: str) -> _Total | None:
     if monitor is None:
         return None
-    if "total" not in monitor:
-        raise KeyError(f"{where}.total")
-    total = _Total.model_validate(monitor["total"])
+    total = _valid(_Total, monitor.get("total"), f"{where}.total")
     return None if total.total_power_draw == _NO_TOTAL else total
 
 
-def _dram_j(monitor: Mapping[str, Any]) -> float | None:
+def _dram_j(monitor: Mapping[str, Any], where: str) -> float | None:
     """Energy of the DRAM zones [J]: mean power x duration of the monitoring; `None` where none was recorded."""
-    energy_j = None
+    energies_j = []
     for name, device in monitor.items():
-        if name == "total" or not isinstance(device, dict):
+        if name == "total":
             continue
+        zones = _valid(_Zones, device, f"{where}.{name}")
         for zone, power in device.items():
             if re.fullmatch(r"package-\d+\.dram", zone):
-                mean_w, duration_s = float(power["mean"]), float(device["total_duration"])
-                if not (0 <= mean_w <= 1e6 and 0 < duration_s <= _MAX_SECONDS):
-                    raise ValueError(f"field monitoring_pyrapl.{name}.{zone}.mean must be 0 to 1e6 W, got {mean_w!r}")
-                energy_j = math.fsum((energy_j or 0.0, mean_w * duration_s))
-    return energy_j
+                energies_j.append(_valid(_Power, power, f"{where}.{name}.{zone}").mean * zones.total_duration)
+    return math.fsum(energies_j) if energies_j else None
 
 
 def _packages(requirements: list[str]) -> dict[str, str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,12 @@ from mlee.assess.metric import Metric
 from mlee.assess.metrics import METRICS
 from mlee.assess.rules import RULES_EXACT, RatingRules
 from mlee.assess.run import RunSummary, summarise
-from mlee.assess.table import make_table
+from mlee.assess.table import FACTS, KEYS, STANDARD_ERROR, UNCERTAINTY, make_table
 from mlee.errors import MleeError, ResultError
 from mlee.results import store
 from mlee.results.foreign import ForeignTable, read_foreign
 from mlee.results.legacy import is_legacy, read_legacy
+from mlee.results.limits import check_limits, first_not_finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +34,8 @@ _EXPERIMENT_PREFIXES = ("infer_", "train_")
 _TABLES = (".csv", ".parquet")
 #: Files beside results that are none.
 _NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json")
+#: Columns that rating adds to a table: a metric of another tool must not have the name of one.
+_RATING_COLUMNS = {*FACTS, "runs", "n", "run_ids", "reference"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,6 @@ def load(
     The values in the table follow `rules`. `progress` is called with the number of files done and their total. Raises
     `ResultError` when nothing at all could be read.
     """
-    import pandas as pd
-
     files, unreadable = _find(paths)
     runs: dict[str, RunSummary] = {}
     tables: list[tuple[Path, ForeignTable]] = []
@@ -73,21 +76,11 @@ def load(
                 if known.digest != found.digest:
                     raise ResultError(f"The run {found.run_id} is in {known.source} too, with another content.")
             else:
-                tables.append((path, found))
+                tables.append((path, _without_rating_columns(path, found)))
         except MleeError as error:
             unreadable.append(Unreadable(path, str(error)))
         if progress is not None:
             progress(number, len(files))
-    metrics = dict(METRICS) if runs or not tables else {}
-    frames = [make_table(list(runs.values()), rules)] if runs or not tables else []
-    warnings: list[str] = []
-    for path, table in tables:
-        clash = next((key for key, metric in table.metrics.items() if metrics.setdefault(key, metric) != metric), None)
-        if clash is not None:
-            unreadable.append(Unreadable(path, f"Its metric '{clash}' has the name of another metric with another meaning."))
-            continue
-        frames.append(table.frame)
-        warnings.extend(f"{path}: {warning}" for warning in table.warnings)
     if not runs and not tables:
         reasons = "; ".join(f"{entry.path}: {entry.reason}" for entry in unreadable[:3])
         where = ", ".join(map(str, paths))
@@ -95,23 +88,77 @@ def load(
             f"No result could be read in {where}" + (f" ({reasons})." if reasons else "."),
             "give result files, folders of them, or experiment folders; python infer.py makes some",
         )
-    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    metrics = dict(METRICS) if runs else {}
+    frames = [make_table(list(runs.values()), rules)] if runs else []
+    warnings: list[str] = []
+    for path, table in _without_copies(tables, warnings):
+        clash = next((key for key, metric in table.metrics.items() if metrics.get(key, metric) != metric), None)
+        if clash is not None:
+            unreadable.append(Unreadable(path, f"Its metric '{clash}' has the name of another metric with another meaning."))
+            continue
+        metrics.update(table.metrics)
+        # A row of another tool is one pass over devices that nobody named.
+        frames.append(table.frame.assign(repeats=1, scope="") if runs else table.frame)
+        warnings.extend(f"{path}: {warning}" for warning in table.warnings)
+    frame = _joined(frames, warnings)
     return Loaded(table=frame, metrics=metrics, runs=runs, unreadable=tuple(unreadable), warnings=tuple(warnings))
 
 
+def _joined(frames: list[pd.DataFrame], warnings: list[str]) -> pd.DataFrame:
+    """Put tables below each other; a row that several of them have, with its run's id and all values, counts once."""
+    import pandas as pd
+
+    if len(frames) == 1:
+        return frames[0]
+    frame = pd.concat(frames, ignore_index=True)
+    twice = frame.duplicated()
+    if twice.any():
+        warnings.append(f"Rows that stand in several tables: {int(twice.sum())}, counted once.")
+        frame = frame[~twice].reset_index(drop=True)
+    return frame
+
+
+def _without_copies(tables: list[tuple[Path, ForeignTable]], warnings: list[str]) -> Iterator[tuple[Path, ForeignTable]]:
+    """Leave out tables whose files are the same to the last byte: nobody measures that twice."""
+    known: dict[str, Path] = {}
+    for path, table in tables:
+        if len(tables) > 1:
+            with open(path, "rb") as file:
+                first = known.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+            if first != path:
+                warnings.append(f"{path}: the same table as {first}, counted once.")
+                continue
+        yield path, table
+
+
+def _without_rating_columns(path: Path, table: ForeignTable) -> ForeignTable:
+    """Leave out metrics that have the name of a column that rating needs; raises `ResultError` where nothing stays."""
+    if mixed := next((key for key in table.metrics if key in ("run_id", *KEYS)), None):
+        raise ResultError(f"{path}: the metric '{mixed}' has the name of a key column.", "rename it")
+    bad = [key for key in table.metrics if key in _RATING_COLUMNS or key.endswith((STANDARD_ERROR, UNCERTAINTY))]
+    if not bad:
+        return table
+    names = ", ".join(bad)
+    metrics = {key: metric for key, metric in table.metrics.items() if key not in bad}
+    if not metrics:
+        raise ResultError(f"{path}: the metrics {names} have names of columns of the rating.", "rename them")
+    warning = f"{path.name}: {names} left out: the rating has columns of that name; rename to have them rated"
+    return replace(table, frame=table.frame.drop(columns=bad), metrics=metrics, warnings=[*table.warnings, warning])
+
+
 def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Unreadable]]:
-    files: dict[Path, None] = {}
+    """List the files to read, each once however many ways lead to it, and the paths that lead nowhere."""
+    files: dict[str, Path] = {}
     unreadable: list[Unreadable] = []
     for path in paths:
         try:
-            for found in _expand(path) if path.is_dir() else [path]:
-                files[found] = None
             if not path.exists():
                 raise FileNotFoundError(2, "No such file or folder", str(path))
+            for found in _expand(path) if path.is_dir() else [path]:
+                files.setdefault(os.path.realpath(found), found)
         except OSError as error:
-            files.pop(path, None)
             unreadable.append(Unreadable(path, error.strerror or str(error)))
-    return list(files), unreadable
+    return list(files.values()), unreadable
 
 
 def _expand(folder: Path) -> Iterator[Path]:
@@ -134,6 +181,8 @@ def _may_hold_results(path: Path) -> bool:
 
 
 def _read(path: Path) -> RunSummary | ForeignTable:
+    if not _is_text(path.name):
+        raise ResultError(f"The name of {str(path)!a} is not UTF-8.", "rename the file")
     if path.suffix.lower() in _TABLES:
         table = read_foreign(path)
         if table is None:
@@ -145,12 +194,15 @@ def _read(path: Path) -> RunSummary | ForeignTable:
     try:
         if path.name == RESULT_FILE and not path.exists():
             raise ResultError(f"{path.parent.name} is incomplete: it has no {RESULT_FILE}.")
-        if path.stat().st_size > store.MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ResultError(f"{path} is not a file.")
+        if status.st_size > store.MAX_BYTES:
             raise ResultError(f"{path} is larger than {store.MAX_BYTES // 2**20} MB: not a result file.")
         content = path.read_bytes()
         text = content.decode("utf-8")
         # A file of 2022 may hold NaN where nobody looks (a diverged loss); what is read is checked field by field.
-        document: Any = json.loads(text)
+        document: Any = json.loads(text, object_pairs_hook=_unique)
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
@@ -158,4 +210,27 @@ def _read(path: Path) -> RunSummary | ForeignTable:
     digest = hashlib.sha256(content).hexdigest()
     if isinstance(document, dict) and is_legacy(document):
         return read_legacy(document, path, digest)
-    return summarise(store.from_json(text, str(path)), str(path), digest)
+    if odd := first_not_finite(document):
+        raise ResultError(f"{path}: field {odd[0]} is not a finite number: {odd[1]}.")
+    try:
+        result = store.from_json(text, str(path))
+    except RecursionError as error:
+        raise ResultError(f"{path} is nested too deeply for a result.") from error
+    check_limits(result, str(path))
+    return summarise(result, str(path), digest)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)} is given twice")
+    return fields
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8 come as lone surrogates
+        return False
+    return True

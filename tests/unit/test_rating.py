@@ -254,3 +254,20 @@ def test_the_order_of_rows_does_not_matter(values: list[tuple[float, float, floa
     shuffled = list(rows)
     random.shuffle(shuffled)
     assert compounds(rate(runs(*rows), THREE)) == compounds(rate(runs(*shuffled), THREE))
+
+
+def test_a_metric_known_in_fewer_runs_rests_on_fewer() -> None:
+    table = runs(
+        model("ResNet101", 2.0), *(model("b", value, time) for value, time in ((1.5, 1.0), (1.7, 1.1), (math.nan, 1.2)))
+    )
+    rated = rate(table, THREE)
+    assert rated.table["energy_per_sample__n"].tolist() == [1, 2]
+    assert rated.table["time_per_sample__n"].tolist() == [1, 3]
+    column = rated.position("energy_per_sample")
+    relative = 12.706 * 0.1 / 1.6
+    assert rated.index_high[1, column] == pytest.approx(rated.index[1, column] * (1 + relative))
+
+
+def test_pooled_runs_of_different_scope_are_said() -> None:
+    rated = rate(runs(model("ResNet101", 1.0, scope="gpu"), model("ResNet101", 1.1, scope="cpu+gpu")), THREE)
+    assert "include different devices: gpu, cpu+gpu" in rated.warnings[0][0].message
