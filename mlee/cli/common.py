@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from mlee.cli.streams import lasting_streams
 from mlee.errors import ConfigError, MleeError
+from mlee.units import printable
 
 if TYPE_CHECKING:
     from mlee.assess.rules import RatingRules
     from mlee.results.load import Loaded
 
 INTERRUPTED = 130
+_HOUR_S, _WEEK_S = 3600, 7 * 24 * 3600
 stdout = Console()
 stderr = Console(stderr=True)
 
@@ -31,21 +34,33 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 
 
 def run(main: Callable[[Sequence[str]], int]) -> int:
-    """Run a command: expected errors become `error:` and `hint:`, Ctrl-C a word, and a bug keeps its traceback."""
+    """Run a command: expected errors become `error:` and `hint:`, Ctrl-C a word, and a bug keeps its traceback.
+
+    Output that nobody reads any more (head, less) is dropped without a word; output that has no place is an error.
+    """
     logging.getLogger("mlee").addHandler(logging.NullHandler())  # the run's log.txt gets messages, the terminal does not
     signal.signal(signal.SIGTERM, _terminate)
+    with lasting_streams() as lost:
+        code = _run(main)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        lost = [error for error in lost if not isinstance(error, BrokenPipeError)]
+        if lost:
+            stderr.print(f"[bold red]error:[/] The output cannot be written: {lost[0].strerror}.", highlight=False)
+            code = code or MleeError.exit_code
+    return code
+
+
+def _run(main: Callable[[Sequence[str]], int]) -> int:
     try:
         return main(_readable(sys.argv[1:]))
     except MleeError as error:
         report(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        stderr.print("[yellow]interrupted[/]: what was measured until now is in its folder")
+    except KeyboardInterrupt as stop:
+        notes = "".join(f": {note}" for note in getattr(stop, "__notes__", ()))
+        stderr.print(f"[yellow]interrupted[/]{escape(notes)}", highlight=False, soft_wrap=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output (head, less) has seen enough; let the interpreter close without a complaint.
-        sys.stdout = None
-        return 0
 
 
 def _readable(arguments: Sequence[str]) -> Sequence[str]:
@@ -63,9 +78,9 @@ def _terminate(number: int, frame: object) -> None:
 
 def report(error: MleeError) -> None:
     """Print an expected error and its mend."""
-    stderr.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    stderr.print(f"[bold red]error:[/] {escape(printable(error.message))}", highlight=False, soft_wrap=True)
     if error.hint:
-        stderr.print(f"[bold cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
+        stderr.print(f"[bold cyan]hint:[/] {escape(printable(error.hint))}", highlight=False, soft_wrap=True)
 
 
 def loading(paths: Sequence[Path], rules: RatingRules) -> Loaded:
@@ -80,7 +95,7 @@ def loading(paths: Sequence[Path], rules: RatingRules) -> Loaded:
             f"[yellow]left out[/] {escape(str(entry.path))}: {escape(entry.reason)}", highlight=False, soft_wrap=True
         )
     for warning in loaded.warnings:
-        stderr.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        stderr.print(f"[yellow]warning[/] {escape(printable(warning))}", highlight=False, soft_wrap=True)
     return loaded
 
 
@@ -118,19 +133,20 @@ def seed(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """Read an argument: a time of 0 s or more."""
+    """Read an argument: a time from 0 s to a week."""
     value = _float(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds of 0 or more, got '{text}'")
+    if not 0 <= value <= _WEEK_S:
+        raise argparse.ArgumentTypeError(f"must be 0 to {_WEEK_S} seconds (a week), got '{text}'")
     return value
 
 
 def interval(text: str) -> float:
-    """Read an argument: a sampling interval of more than 0 s."""
+    """Read an argument: a sampling interval from a microsecond to an hour."""
     value = _float(text)
-    if not value > 0:
+    if not 1e-6 <= value <= _HOUR_S:
         raise argparse.ArgumentTypeError(
-            f"must be more than 0 seconds, got '{text}' (to leave a sensor out, name the others with --sensors)"
+            f"must be more than 0 seconds (0.000001) and at most {_HOUR_S} (an hour), got '{text}' "
+            "(to leave a sensor out, name the others with --sensors)"
         )
     return value
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from mlee.cli.common import HelpFormatter, interval, sensor_names, stderr
-from mlee.errors import ConfigError
+from mlee.cli.common import HelpFormatter, interval, report, sensor_names, stderr
+from mlee.errors import ConfigError, ResultError
 from mlee.files import write_atomically
 from mlee.monitor import Monitor
 from mlee.records import DeviceEnergy, Measurement
@@ -26,7 +26,8 @@ from mlee.units import with_unit
 _DESCRIPTION = """\
 Run a command and say how much energy the machine took meanwhile, like `time` for energy.
 
-The exit code is the command's own. The report goes to standard error, so that the command's output stays clean.
+The exit code is the command's own (1 if it succeeded and FILE cannot be written). The report goes to standard error, so
+that the command's output stays clean.
 """
 _EXAMPLES = """\
 examples:
@@ -62,20 +63,45 @@ def main(arguments: Sequence[str]) -> int:
     command = command or args.command
     if not command:
         raise ConfigError("No command to measure.", "put it behind --, for example: python -m mlee.monitor -- sleep 3")
-    if args.json is not None and (args.json.is_dir() or not os.access(args.json.absolute().parent, os.W_OK)):
+    if args.json is not None and not _may_write(args.json):
         raise ConfigError(f"--json {args.json} cannot be written.", "choose an existing folder you may write to")
     if shutil.which(command[0]) is None:
-        missing = not Path(command[0]).exists()
-        stderr.print(f"[bold red]error:[/] {escape(command[0])}: {'not found' if missing else 'not executable'}")
-        return _NOT_FOUND if missing else _NOT_EXECUTABLE
+        return _refuse(command[0])
     with Monitor(sensor_names(args.sensors), gpu_interval_s=args.interval, cpu_interval_s=args.interval) as monitor:
         with monitor.window("command"):
             exit_code = _run(command)
         measurement = monitor.measurements["command"]
-    if args.json is not None:
-        write_atomically(args.json, json.dumps(_document(command, exit_code, measurement, monitor), indent=2) + "\n")
     _report(measurement, monitor)
+    if args.json is not None:
+        try:
+            write_atomically(args.json, json.dumps(_document(command, exit_code, measurement, monitor), indent=2) + "\n")
+        except ResultError as error:
+            report(error)
+            return exit_code or error.exit_code
     return exit_code
+
+
+def _may_write(path: Path) -> bool:
+    """Whether a report can probably be written, asked before the command takes its time."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        return not os.path.isdir(path) and os.access(path, os.W_OK)
+    folder = os.path.dirname(os.path.realpath(path))
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _refuse(command: str) -> int:
+    """Say why a command cannot be started; return the exit code a shell would."""
+    reason, code = "not found", _NOT_FOUND
+    if os.sep in command:
+        try:
+            os.stat(command)
+            reason, code = "not executable", _NOT_EXECUTABLE
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            reason, code = str(error.strerror), _NOT_EXECUTABLE
+    stderr.print(f"[bold red]error:[/] {escape(command)}: {reason}", highlight=False, soft_wrap=True)
+    return code
 
 
 def _split(arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:

@@ -19,7 +19,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.results.limits",),
     ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
-    ("mlee.monitor",),
+    ("mlee.monitor.",),
     ("mlee.experiment", "mlee.results.verify"),
     ("mlee.runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),

@@ -14,6 +14,7 @@ import pytest
 from mlee.cli import common, infer
 from mlee.errors import MleeError
 from mlee.experiment import load_result
+from tests.simulated.rights import give_up_root_rights
 
 ROOT = Path(__file__).parents[2]
 QUICK = [
@@ -96,6 +97,11 @@ _BAD: list[tuple[list[str], str]] = [
     (["--cpu-monitor-interval", "nan"], "--cpu-monitor-interval"),
     (["--cpu-monitor-interval", "inf"], "--cpu-monitor-interval"),
     (["--cpu-monitor-interval", "fast"], "--cpu-monitor-interval"),
+    (["--cpu-monitor-interval", "1e10"], "--cpu-monitor-interval"),
+    (["--cpu-monitor-interval", "1e-310"], "--cpu-monitor-interval"),
+    (["--gpu-monitor-interval", "3601"], "--gpu-monitor-interval"),
+    (["--idle-seconds", "1e300"], "--idle-seconds"),
+    (["--idle-seconds", "604801"], "--idle-seconds"),
     (["--idle-seconds", "-1"], "--idle-seconds"),
     (["--idle-seconds", "nan"], "--idle-seconds"),
     (["--warmup-batches", "-1"], "--warmup-batches"),
@@ -281,6 +287,63 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_command_runs(targ
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(("ended", "code"), [(0, 1), (3, 3)])
+def test_a_report_that_lost_its_place_is_said_after_the_report_and_keeps_the_code_of_the_command(
+    ended: int, code: int, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    done = _monitor("--json", str(place / "energy.json"), "--", "sh", "-c", f"rmdir {place}; exit {ended}")
+    assert done.returncode == code
+    assert "simulated device" in done.stderr.partition("error:")[0]
+    assert "energy.json cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_goes_through_a_pipe(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "mlee.monitor", "--sensors", "simulated", "--json", f"/dev/fd/{writer}", "--", "true"]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, check=False, timeout=60, pass_fds=[writer])
+    os.close(writer)
+    with open(reader) as pipe:
+        assert json.loads(pipe.read())["command"] == ["true"]
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("shut/command", 126, "Permission denied"),
+        ("x" * 300, 126, "File name too long"),
+        ("none/command", 127, "not found"),
+        ("file/command", 127, "not found"),
+        ("file", 126, "not executable"),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_named_as_shells_do(path: str, code: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "shut").mkdir(mode=0)
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "mlee.monitor", "--sensors", "simulated", "--", str(tmp_path / path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60, preexec_fn=give_up_root_rights
+    )
+    assert (done.returncode, done.stderr) == (code, f"error: {tmp_path / path}: {said}\n")
+
+
+def test_a_report_in_a_closed_folder_is_refused_before_the_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "shut").mkdir(mode=0)
+    for path in ("shut/energy.json", "shut/inside/energy.json", "x" * 300):
+        command = [sys.executable, "-m", "mlee.monitor", "--sensors", "simulated", "--json", str(tmp_path / path)]
+        done = subprocess.run(
+            [*command, "--", "touch", str(tmp_path / "ran")],
+            capture_output=True, text=True, cwd=ROOT, check=False, timeout=60, preexec_fn=give_up_root_rights,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        if path.startswith("shut"):
+            assert done.returncode == 2
+            assert not (tmp_path / "ran").exists()
+
+
 def test_the_monitor_refuses_bad_options_before_the_command_runs(tmp_path: Path) -> None:
     for arguments in (["--interval", "0"], ["--interval", "nan"], ["--sensors", "thermometer"]):
         done = _monitor(*arguments, "--", "touch", str(tmp_path / "ran"))
@@ -299,12 +362,19 @@ def test_an_expected_error_becomes_error_and_hint(
     assert capsys.readouterr().err.splitlines() == ["error: It [bold]broke[/bold] at /tmp/[x].", "hint: mend [it]"]
 
 
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("note", ["what was measured until now is in experiments/[x]", None])
+def test_ctrl_c_ends_with_130_and_names_the_folder_where_there_is_one(
+    note: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(_: object) -> int:
-        raise KeyboardInterrupt
+        stop = KeyboardInterrupt()
+        if note is not None:
+            stop.add_note(note)
+        raise stop
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert common.run(interrupt) == 130
+    assert capsys.readouterr().err == ("interrupted\n" if note is None else f"interrupted: {note}\n")
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
