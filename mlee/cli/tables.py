@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.markup import escape
 from rich.table import Table
 
 from mlee.records import RunResult
 from mlee.units import percent, significant, with_unit
 
-#: Column -> narrowest terminal that shows it.
-_COLUMNS = {
-    "model": 0,
-    "samples": 88,
-    "time/sample": 0,
-    "energy/sample": 0,
-    "power": 104,
-    "top-1": 0,
-    "top-5": 112,
-    "parameters": 72,
-    "MACs": 96,
-}
+_COLUMNS = (
+    "model",
+    "samples",
+    "time/sample",
+    "energy/sample",
+    "power",
+    "top-1",
+    "top-5",
+    "parameters",
+    "MACs",
+    "environment",
+)
+#: The order in which columns go where the terminal is too narrow for all. The model stays.
+_DROPPED = ("top-5", "power", "MACs", "samples", "parameters", "environment", "top-1", "time/sample", "energy/sample")
 _NOT_MEASURED = "-"
 
 
@@ -35,7 +39,6 @@ class Row:
     environment: str
     estimated: bool
     published: bool
-    gaps: bool
 
 
 def summary_row(result: RunResult) -> Row:
@@ -63,7 +66,12 @@ def summary_row(result: RunResult) -> Row:
         _or_gap(result.model.macs, lambda macs: with_unit(macs, "")),
     )
     environment = f"{result.config.backend} on {result.config.device}"
-    return Row(cells, environment, estimated and complete, published, _NOT_MEASURED in cells)
+    return Row(cells, environment, estimated and complete, published)
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Width of the table with these columns: two blanks and a line of the box between two of them, and one around."""
+    return sum(max(map(cell_len, texts)) for texts in columns.values()) + 3 * len(columns) - 1
 
 
 def _or_gap(value: float | None, write: Callable[[float], str]) -> str:
@@ -75,25 +83,31 @@ def _share(unsure_j: float, energy_j: float) -> str:
 
 
 def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
-    """Make the summary table of runs for a terminal of `width` columns."""
+    """Make the summary table of runs for a terminal of `width` columns: what does not fit is left out, never cut."""
     environments = sorted({row.environment for row in rows})
     several = len(environments) > 1
     where = "" if several else f", {environments[0]}"
     table = Table(title=f"{title}{where}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    shown = [index for index, narrowest in enumerate(_COLUMNS.values()) if width >= narrowest]
-    names = list(_COLUMNS)
-    for index in shown:
-        table.add_column(names[index], justify="left" if index == 0 else "right", no_wrap=index > 0)
-    if several:
-        table.add_column("environment", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row.cells[index] for index in shown), *((row.environment,) if several else ()))
+    columns = {
+        name: [name, *(cells[index] for cells in ((*row.cells, row.environment) for row in rows))]
+        for index, name in enumerate(_COLUMNS)
+    }
+    if not several:
+        del columns["environment"]
+    for name in _DROPPED:
+        if _width(columns) > width:
+            columns.pop(name, None)
+    for name in columns:
+        words = name in ("model", "environment")
+        table.add_column(name, justify="left" if words else "right", no_wrap=name != "model", overflow="fold")
+    for cells in zip(*(texts[1:] for texts in columns.values()), strict=True):
+        table.add_row(*map(escape, cells))
     notes = [
         text
         for wanted, text in (
             (any(row.estimated for row in rows), "~ estimated from the CPU's load, not measured"),
             (any(row.published for row in rows), "(p) published accuracy, not measured here"),
-            (any(row.gaps for row in rows), "- not measured"),
+            (any(_NOT_MEASURED in texts for texts in columns.values()), "- not measured"),
         )
         if wanted
     ]
