@@ -2,8 +2,7 @@
 
 import sys
 
-from mlee.cli.common import run
-from mlee.cli.paper import main
+from mlee.cli.start import run
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run("mlee.cli.paper"))

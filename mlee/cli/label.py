@@ -17,7 +17,7 @@ from mlee.assess.environment import match_environment
 from mlee.assess.rating import Rated
 from mlee.assess.rules import rules_by_name
 from mlee.cli.common import HelpFormatter, loading, positive_int, stderr, stdout
-from mlee.cli.rate import add_rating_options, find_model, forgive_output, rate_loaded
+from mlee.cli.rate import add_rating_options, find_model, rate_loaded
 from mlee.errors import ConfigError, MleeError
 from mlee.files import write_atomically
 from mlee.label import render
@@ -75,7 +75,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run `python -m mlee.label_generator`; return the exit code."""
     args = parser().parse_args(arguments)
-    forgive_output()
     loaded = loading([args.directory], rules_by_name(args.rules))
     rated = rate_loaded(loaded, args)
     numbers = _choose(args, rated, loaded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -98,24 +97,17 @@ def main(arguments: Sequence[str]) -> int:
         thresholds = replace(rated.thresholds, name=name, made_by=made_by, input_digest=digest if loaded.runs else None)
         write_atomically(args.save_thresholds, thresholds_json(thresholds))
     if args.format == "table" and args.output is None:
-        forgive_output()
-        stdout.print(_tables(rated, stdout.width))
+            stdout.print(_tables(rated, stdout.width))
     else:
         text = FORMATS["markdown" if args.format == "table" else args.format](rated)
         if args.output is None:
-            if isinstance(sys.stdout, io.TextIOWrapper):
+            if hasattr(sys.stdout, "reconfigure"):
                 sys.stdout.reconfigure(encoding="utf-8")  # data for programs: the terminal's alphabet does not matter
             sys.stdout.write(text)
         else:
             write_atomically(args.output, text)
     _say_warnings(rated)
     return 1 if loaded.unreadable else 0
-
-
-def forgive_output() -> None:
-    """Let a terminal that lacks a letter of a model's name show a question mark in its place."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def rate_loaded(loaded: Loaded, args: argparse.Namespace) -> Rated:
