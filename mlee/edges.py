@@ -154,7 +154,8 @@ def end_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch, rec
     """Energy of a counter at the end of a window.
 
     `last` is a reading at the end itself, `recent` are readings before it: the truth lies between the last tick before the
-    end, whose energy `last` shows, and the first tick after it.
+    end, whose energy `last` shows, and the first tick after it. Where a busy machine looked only after that one, the ticks
+    tell, and what was drawn since the end is taken back.
     """
     if last.energy_j is None or channel.counter_period_s == 0:
         return Edge(at_s, last.energy_j)
@@ -165,14 +166,27 @@ def end_edge(channel: Channel, at_s: float, last: Reading, watch: TickWatch, rec
     period_s, step_j = watch.period_s(), tick.energy_j - last.energy_j
     # A machine under load may look too late and see two updates as one.
     length_s = period_s * max(1, math.ceil((tick.t_s - last.t_s) / period_s - _SAME_TICK))
-    into_s = min(max(length_s - (tick.t_s - at_s), 0.0), length_s)
+    before_w = _power_before(recent, last, tick, length_s, period_s)
+    after_w = _power_w(tick, later)
+    into_s = length_s - (tick.t_s - at_s)
+    if into_s < -_SAME_TICK * period_s:
+        # The look came after yet another update: its energy is that of an instant after the end.
+        past_j = -into_s * after_w
+        change_w = after_w if before_w is None else abs(before_w - after_w)
+        return Edge(
+            at_s,
+            last.energy_j - past_j,
+            unsure_s=_instant_unsure_s(tick, later, tick.t_s - at_s),
+            unsure_j=channel.counter_resolution_j - into_s * change_w,
+        )
+    into_s = min(max(into_s, 0.0), length_s)
     straight_j = step_j * into_s / length_s
     inside_j, unsure_j = _one_change(
         step_j=step_j,
         length_s=length_s,
         into_s=into_s,
-        before_w=_power_before(recent, last, tick, length_s, period_s),
-        after_w=_power_w(tick, later),
+        before_w=before_w,
+        after_w=after_w,
     )
     return Edge(
         at_s,
@@ -240,5 +254,6 @@ def _instant_unsure_s(tick: Tick, other: Tick, distance_s: float) -> float:
 
 
 def _at_reading(channel: Channel, at_s: float, last: Reading) -> Edge:
-    """Take what the counter shows, up to a whole period old, where no ticks were seen."""
-    return Edge(at_s, last.energy_j, unsure_s=channel.counter_period_s, unsure_j=channel.counter_resolution_j)
+    """Take what the counter shows, up to a whole period old, where no ticks were seen; a look may have come late."""
+    unsure_s = channel.counter_period_s + max(0.0, last.t_s - at_s)
+    return Edge(at_s, last.energy_j, unsure_s=unsure_s, unsure_j=channel.counter_resolution_j)

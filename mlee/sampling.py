@@ -8,7 +8,7 @@ in a sensor disturbs the run: it becomes a warning, and coverage falls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -119,7 +119,7 @@ class Sampler:
         cpu_from_s = time.thread_time()
         number, self._numbers = self._numbers, self._numbers + 1
         with ExitStack() as stack:
-            lines = self._lock(stack)
+            lines = self._lock(stack, self.lines)
             # Everything slow comes before the watch: nothing but one look at the counters lies between a tick and the start.
             firsts = {line: line.read(everything=True) for line in lines}
             firsts |= {line: line.read() for line in lines if _is_gauge(line)}
@@ -144,14 +144,22 @@ class Sampler:
                 part.end_s = end_s
         added: list[DeviceEnergy] = []
         not_added: list[DeviceEnergy] = []
+        ends: dict[SensorThread, Sequence[Reading | None] | None] = {}
+        watches: dict[SensorThread, list[TickWatch]] = {}
         with ExitStack() as stack:
-            held = self._lock(stack)
             # What counts exactly is read first, then the counters that tick, and they are watched from there on: the first
-            # tick after the end must not be missed. Everything else has time, power least.
-            for line in filter(_is_exact, held):
-                line.read()
-            ends = {line: line.look() for line in held if _ticks(line)}
-            watches = dict(zip(held, self._watch_ticks(held, ends, TickWatch.after), strict=True))
+            # tick after the end must not be missed. None waits for a slow neighbour that is just being read by its thread,
+            # so those come second. Everything else has time, power least.
+            counters = [line for line in self.lines if _is_exact(line) or _ticks(line)]
+            for wait in (False, True):
+                group = self._lock(stack, [line for line in counters if line not in watches], wait=wait)
+                for line in filter(_is_exact, group):
+                    line.read()
+                looks = {line: line.look() for line in group if _ticks(line)}
+                watches |= zip(group, self._watch_ticks(group, looks, TickWatch.after), strict=True)
+                ends |= looks
+            held = [line for line in self.lines if line in watches]
+            held += self._lock(stack, [line for line in self.lines if line not in counters])
             for line in filter(_is_gauge, held):
                 line.read()
             lasts = {line: line.read(everything=True) for line in held}
@@ -167,7 +175,8 @@ class Sampler:
                     reading = after if not _ticks(line) else None if shown is None else shown[index]
                     edge = Edge(end_s, None)
                     if reading is not None:
-                        edge = end_edge(channel, end_s, reading, watches[line][index], fold.recent)
+                        watch = watches[line][index] if line in watches else TickWatch()
+                        edge = end_edge(channel, end_s, reading, watch, fold.recent)
                     energy = fold.finish(edge, after)
                     (added if channel.added else not_added).append(energy)
                     if channel.added:
@@ -184,13 +193,18 @@ class Sampler:
         self._edge_cpu_s += time.thread_time() - cpu_from_s
         return window.measurement
 
-    def _lock(self, stack: ExitStack) -> list[SensorThread]:
-        """Hold every sensor for the caller's thread; one that is stuck in its driver is given up."""
+    def _lock(self, stack: ExitStack, wanted: Iterable[SensorThread], *, wait: bool = True) -> list[SensorThread]:
+        """Hold sensors for the caller's thread; one that is stuck in its driver is given up.
+
+        Without `wait`, those that are being read right now are left out.
+        """
         lines = []
-        for line in self.lines:
+        for line in wanted:
             if line.stuck:
                 continue
-            if not line.lock.acquire(timeout=STUCK_S):
+            if not line.lock.acquire(timeout=STUCK_S if wait else 0):
+                if not wait:
+                    continue
                 line.stuck = True
                 line.fail("sensor-stuck", "did not come back from the driver")
                 continue
@@ -218,7 +232,9 @@ class Sampler:
             if line.alive and channel.counter and channel.counter_period_s > 0
         ]
         polled = [(line, watched) for line, watched in zip(lines, watches, strict=True) if _ticks(line)]
-        deadline_s = self._clock() + 2.5 * max((period_s for _, period_s in pending), default=0.0)
+        # Two updates, and for quick counters so many looks that the time between two is known well enough.
+        patience_s = 2.5 * max((period_s for _, period_s in pending), default=0.0) + 2 * TickWatch.POLLS_APART * POLL_S
+        deadline_s = self._clock() + patience_s
         while polled and not all(ready(watch) for watch, _ in pending) and self._clock() < deadline_s:
             for line, watched in polled:
                 _show(watched, line.read_counters())
