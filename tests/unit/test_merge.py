@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,16 @@ def test_an_archive_is_whole_and_holds_the_folder(complete: Path, tmp_path: Path
     assert not [path for path in (tmp_path / "logs").iterdir() if path.suffix == ".tmp"]
 
 
+def test_a_folder_is_always_packed_to_the_same_bytes(
+    complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now, logs in ((1e9, "early"), (2e9, "late")):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        _merge(find_folders(complete), results_dir=tmp_path / "results", archive_dir=tmp_path / logs)
+    name = f"{builders.RUN_ID}.tar.gz"
+    assert (tmp_path / "early" / name).read_bytes() == (tmp_path / "late" / name).read_bytes()
+
+
 def test_an_archive_that_fails_leaves_nothing_and_a_reason(
     complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +253,9 @@ def test_manifests_of_merges_at_the_same_time_are_joined(tmp_path: Path) -> None
     assert [path.name for path in Manifest(tmp_path).ours()] == ["a", "b"]
     first.forget("a")
     first.save()
+    written = (tmp_path / MANIFEST_FILE).stat()
+    second.save()  # nothing to say: nothing is written
+    assert (tmp_path / MANIFEST_FILE).stat() == written
     assert [path.name for path in Manifest(tmp_path).ours()] == ["b"]
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", MANIFEST_FILE}
 
