@@ -18,8 +18,8 @@ from mlee.traces import TraceWriter
 #: A sensor that keeps its lock longer than this is stuck in the driver: the run goes on without it [s].
 STUCK_S = 2.0
 
-#: Background readings are folded and written down this often [s].
-WORK_OFF_S = 1.0
+#: Background readings are folded and written down this often: with the interval added, about once a second [s].
+WORK_OFF_S = 0.8
 #: Up to here a wait is a plain sleep, the cheapest there is; a longer one can be ended early [s].
 SHORT_WAIT_S = 0.5
 
@@ -117,7 +117,7 @@ class SensorThread:
                         fold.add(reading)
                     else:
                         part.after.setdefault(index, reading)
-            self._write(readings)
+        self._write(pending)
 
     def power_w(self) -> float | None:
         """Power of the sensor's added devices between its latest two looks [W]."""
@@ -148,14 +148,17 @@ class SensorThread:
         if shown is None:
             return None
         shown = [reading if reading is not None and reading.energy_j is not None else None for reading in shown]
-        self._write(shown)
+        self._write([shown])
         return shown
 
-    def _write(self, readings: Sequence[Reading | None]) -> None:
+    def _write(self, looks: Sequence[Sequence[Reading | None]]) -> None:
+        """Write looks at the sensor down and hand them to the operating system: they survive whatever ends the run."""
         if self._trace is None:
             return
         try:
-            self._trace.write(readings)
+            for readings in looks:
+                self._trace.write(readings)
+            self._trace.flush(self._clock())
         except OSError as error:
             self.warnings.append(
                 Warning(
