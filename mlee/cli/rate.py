@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         thresholds = replace(rated.thresholds, name=name, made_by=made_by, input_digest=digest if loaded.runs else None)
         write_atomically(args.save_thresholds, thresholds_json(thresholds))
     if args.format == "table" and args.output is None:
-            stdout.print(_tables(rated, stdout.width))
+        stdout.print(_tables(rated, stdout.width))
     else:
         text = FORMATS["markdown" if args.format == "table" else args.format](rated)
         if args.output is None:
