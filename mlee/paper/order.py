@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 from mlee.assess.rating import Rated
 
 _EXAMPLE = "EfficientNetB0"
 
 
-def environments(rated: Rated, task: str = "inference") -> list[str]:
-    """Environments of a task: many GPUs before one before none, by hardware, and those with the most models first."""
-    table = rated.table[rated.table["task"] == task]
-    models = table["environment"].value_counts()
+def environments(rated: Rated, task: str | None = None) -> list[str]:
+    """Environments of a task, or of all: many GPUs before one before none, by hardware, and those with most models first."""
+    table = rated.table if task is None else rated.table[rated.table["task"] == task]
+    models = rated.table["environment"].value_counts()  # of all tasks: the order is the same everywhere
+    scopes = rated.table["scope"] if "scope" in rated.table else rated.table["model"].map(lambda _: "")
+    with_gpu = {name for name, scope in zip(rated.table["environment"], scopes, strict=True) if "gpu" in str(scope)}
 
     def key(name: str) -> tuple[int, str, bool, int, str]:
         hardware, _, software = name.partition(" - ")
-        count = re.search(r" x(\d+)", hardware)
-        is_cpu = bool(re.search(r"Xeon|EPYC|Core|Ryzen|Threadripper|CPU", hardware))
-        gpus = 0 if is_cpu else int(count[1]) if count else 1
+        count = re.search(r" x(\d+)(?= \+|$)", hardware)
+        gpus = 0 if name not in with_gpu else int(count[1]) if count else 1
         return (-gpus, hardware, "ONNX" in software, -int(models[name]), software)
 
-    return sorted(models.index, key=key)
+    return sorted(table["environment"].unique(), key=key)
 
 
-def short(environment: str, separator: str = " ") -> str:
-    """Drop the version: "A100 x8 - TensorFlow 2.8.0" becomes "A100 x8 TensorFlow"."""
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Leave versions out where names stay apart: "A100 x8 - TensorFlow 2.8.0" -> "A100 x8 TensorFlow"."""
+    names = list(names)
+    shorter = {name: _without_version(name) for name in names}
+    found = Counter(shorter.values())
+    return {name: short if found[short] == 1 else name.replace(" - ", " ", 1) for name, short in shorter.items()}
+
+
+def _without_version(environment: str) -> str:
     hardware, _, software = environment.partition(" - ")
     name = re.sub(r"\s+(n\.a\.|v?\d[\w.+-]*)(?=$|,|\s\()", "", software).replace(" Export", "")
-    return f"{hardware}{separator}{name}".strip()
+    return f"{hardware} {name}".strip() or environment
 
 
-def table_models(rated: Rated, environment: str) -> list[int]:
+def datasets(rated: Rated, environment: str) -> list[str]:
+    """Return the data sets of inference in an environment, the one with the most models first."""
+    table = rated.table
+    mine = table[(table["task"] == "inference") & (table["environment"] == environment)]
+    counts = mine["dataset"].value_counts()
+    return sorted(counts.index, key=lambda name: (-int(counts[name]), str(name)))
+
+
+def table_models(rated: Rated, environment: str, dataset: str) -> list[int]:
     """Rows of the two models of the indexing table: the reference, and EfficientNetB0 or else the best-rated other model."""
     table = rated.table
-    mine = table.index[(table["task"] == "inference") & (table["environment"] == environment)]
-    reference = [number for number in mine if table["model"].iloc[number] == table["reference"].iloc[number]]
+    fits = (table["task"] == "inference") & (table["environment"] == environment) & (table["dataset"] == dataset)
+    mine = [int(number) for number in fits.to_numpy().nonzero()[0]]
+    models, references = table["model"], table["reference"]
+    reference = [number for number in mine if models.iloc[number] == references.iloc[number]]
     others = [number for number in mine if number not in reference]
-    named = [number for number in others if table["model"].iloc[number] == _EXAMPLE]
-    rest = sorted(
-        others, key=lambda number: (rated.compound[number] < 0, rated.compound[number], table["model"].iloc[number])
-    )
+    named = [number for number in others if models.iloc[number] == _EXAMPLE]
+    rest = sorted(others, key=lambda number: (rated.compound[number] < 0, rated.compound[number], models.iloc[number]))
     return [*reference[:1], *(named or rest)[:1]]
 
 
