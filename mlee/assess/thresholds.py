@@ -17,6 +17,7 @@ from typing import Any
 
 from mlee.assess.metrics import canonical_key
 from mlee.errors import ConfigError, ResultError
+from mlee.files import unique_fields
 
 Four = tuple[float, float, float, float]
 
@@ -82,7 +83,7 @@ def to_json(thresholds: Thresholds) -> str:
 def from_json(text: str, source: str) -> Thresholds:
     """Read thresholds in either format; raises `ResultError` naming source and field."""
     try:
-        document: Any = json.loads(text, object_pairs_hook=_unique)
+        document: Any = json.loads(text, object_pairs_hook=unique_fields)
         if not isinstance(document, dict):
             raise ValueError("it holds no object")
         json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates, which no file can take
@@ -149,14 +150,6 @@ def _text(document: Mapping[str, Any], field: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"field {field} must be a text, got {value!r:.60}")
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)} is given twice")
-    return fields
 
 
 def _is_number(value: object) -> bool:

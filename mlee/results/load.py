@@ -21,6 +21,7 @@ from mlee.assess.rules import RULES_EXACT, RatingRules
 from mlee.assess.run import RunSummary, summarise
 from mlee.assess.table import FACTS, KEYS, STANDARD_ERROR, UNCERTAINTY, make_table
 from mlee.errors import MleeError, ResultError
+from mlee.files import unique_fields
 from mlee.results import store
 from mlee.results.foreign import ForeignTable, read_foreign
 from mlee.results.legacy import is_legacy, read_legacy
@@ -202,7 +203,7 @@ def _read(path: Path) -> RunSummary | ForeignTable:
         content = path.read_bytes()
         text = content.decode("utf-8")
         # A file of 2022 may hold NaN where nobody looks (a diverged loss); what is read is checked field by field.
-        document: Any = json.loads(text, object_pairs_hook=_unique)
+        document: Any = json.loads(text, object_pairs_hook=unique_fields)
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
@@ -218,14 +219,6 @@ def _read(path: Path) -> RunSummary | ForeignTable:
         raise ResultError(f"{path} is nested too deeply for a result.") from error
     check_limits(result, str(path))
     return summarise(result, str(path), digest)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)} is given twice")
-    return fields
 
 
 def _is_text(name: str) -> bool:

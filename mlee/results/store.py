@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mlee.errors import ResultError, UnsupportedVersion
+from mlee.files import unique_fields
 from mlee.records import RunResult
 
 FORMAT = "mlee-result"
@@ -40,7 +41,7 @@ def to_json(result: RunResult) -> str:
 def from_json(text: str, source: str) -> RunResult:
     """Read a result; `source` names it in errors. Raises `ResultError` or `UnsupportedVersion`."""
     try:
-        document: Any = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        document: Any = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{source} is not JSON: {error}") from error
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
@@ -65,14 +66,6 @@ def load(path: Path) -> RunResult:
         return from_json(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path} cannot be read: {error}") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)} is given twice")
-    return document
 
 
 def _refuse_constant(name: str) -> None:
