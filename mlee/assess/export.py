@@ -43,11 +43,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CSV_END = ["provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
 
 
-def records(rated: Rated) -> list[dict[str, Any]]:
-    """Return one dictionary a model, ready for JSON: no NaN, no infinity (an index without bound is null, rated A)."""
+def records(rated: Rated, numbers: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """Return one dictionary a model, ready for JSON: no NaN, no infinity (an index without bound is null, rated A).
+
+    `numbers` are the rows wanted, in that order; all of them without it.
+    """
     options = rated.options
     rows = []
-    for number, row in enumerate(rated.table.to_dict("records")):
+    if numbers is None:
+        numbers = range(len(rated.table))
+    for number, row in zip(numbers, rated.table.iloc[list(numbers)].to_dict("records"), strict=True):
         rows.append(
             {
                 "task": row["task"],
@@ -94,8 +99,11 @@ def to_json(rated: Rated) -> str:
     return json.dumps(records(rated), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_csv(rated: Rated) -> str:
-    """Write one row a model and a group of columns a metric; text that a spreadsheet would compute is quoted with `'`."""
+def to_csv(rated: Rated, numbers: Sequence[int] | None = None) -> str:
+    """Write one row a model and a group of columns a metric; text that a spreadsheet would compute is quoted with `'`.
+
+    `numbers` are the rows wanted, in that order; all of them without it.
+    """
     groups = list(rated.groups)
     parts = ("value", "index", "rating", "standard_error", "n")
     head = ["task", "dataset", "environment", "model", "compound", "compound_best", "compound_worst"]
@@ -103,7 +111,7 @@ def to_csv(rated: Rated) -> str:
     head += [f"{metric.key}_{part}" + _unit_suffix(metric, part) for metric in rated.metrics for part in parts]
     head += _CSV_END
     lines = [_csv_line(head)]
-    for record in records(rated):
+    for record in records(rated, numbers):
         cells: list[object] = [record[key] for key in ("task", "dataset", "environment", "model", "compound")]
         cells += [*record["compound_range"], *(record["groups"][name] for name in groups)]
         for metric in rated.metrics:

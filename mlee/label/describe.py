@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from mlee import __version__
 from mlee.assess.compound import letter
 from mlee.assess.environment import ESTIMATED
+from mlee.assess.identity import SHORT, row_digest
 from mlee.assess.metric import Metric
 from mlee.assess.pooling import SEVERAL
 from mlee.assess.rating import BEST, Rated
@@ -25,7 +25,6 @@ from mlee.units import J_PER_WH, significant, with_unit
 METHOD_URL = "https://doi.org/10.1007/978-3-031-23618-1_3"
 _SENSOR_NAMES = {"nvml": "NVML", "rapl": "RAPL", "cpu_model": "CPU model", "simulated": "simulated"}
 _KIND_NAMES = {"gpu": "GPU", "cpu": "CPU", "dram": "DRAM", "system": "whole machine"}
-_DIGEST_DIGITS = 16
 
 
 #: Name of a tile, the metrics whose class it has (the first that is known), and those whose values it shows.
@@ -63,8 +62,8 @@ def describe(
     if task not in ("inference", "training"):
         raise ValueError(f"there is a label for inference and training, not for {task!r}")
     mine = [runs[name] for name in row.values["run_ids"] if name in runs]
-    digest = _digest(row, mine)
-    url = f"{base_url or _publication_url(row.values['model'])}#sha256={digest[:_DIGEST_DIGITS]}"
+    digest = row_digest(row.values, runs)[:SHORT]
+    url = f"{base_url or _publication_url(row.values['model'])}#sha256={digest}"
     energy = _energy(row, task)
     own, best, worst = (
         cast("Letter | None", letter(part[number])) for part in (rated.compound, rated.compound_best, rated.compound_worst)
@@ -87,18 +86,10 @@ def describe(
         foot=_foot(row, mine, issued),
         url=url,
         short_url=url.removeprefix("https://").partition("#")[0],
-        digest=f"sha256 {digest[:_DIGEST_DIGITS]}",
+        digest=f"sha256 {digest}",
         title=f"Energy label of {row.values['model']}, {task} on {row.values['dataset']}",
         **energy,
     )
-
-
-def _digest(row: _Row, runs: list[RunSummary]) -> str:
-    """SHA-256 of the result file; of several files' digests, or of the row where there is no file."""
-    if len(runs) == 1:
-        return runs[0].digest
-    text = "".join(sorted(run.digest for run in runs)) or repr(sorted((str(key), str(v)) for key, v in row.values.items()))
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _publication_url(model: str) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULT_FILE = "result.json"
-_EXPERIMENT_PREFIXES = ("infer_", "train_")
+EXPERIMENT_PREFIXES = ("infer_", "train_")
 _TABLES = (".csv", ".parquet")
 #: Files beside results that are none.
 _NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json")
@@ -169,7 +169,7 @@ def _expand(folder: Path) -> Iterator[Path]:
         return
     for path in sorted(folder.iterdir()):
         if path.is_dir():
-            if path.name.startswith(_EXPERIMENT_PREFIXES):
+            if path.name.startswith(EXPERIMENT_PREFIXES):
                 yield path / RESULT_FILE
         elif _may_hold_results(path):
             yield path

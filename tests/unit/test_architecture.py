@@ -23,10 +23,11 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.experiment", "mlee.results.verify"),
     ("mlee.runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
+    ("mlee.elex.",),
     ("mlee.cli.",),
     (
         *("mlee.monitor.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
-        *("infer", "merge_results", "create_paper_results"),
+        *("infer", "merge_results", "elex", "create_paper_results"),
     ),
 )
 #: The two halves of the project meet in records and files only. Command lines and results know both.
@@ -34,14 +35,15 @@ MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
     *("mlee.experiment", "mlee.runner"),
 )
-ASSESS = ("mlee.assess", "mlee.label", "mlee.paper")
+ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {
     *("torch", "torchvision", "tensorflow", "onnx", "onnxruntime", "pynvml", "psutil", "dash", "plotly", "pandas"),
+    *("dash_mantine_components", "dash_ag_grid", "flask", "gunicorn", "waitress"),
     *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
 }
 FRAMEWORKS = ("mlee.backends.pytorch",)
 #: Modules that only their package imports, lazily: they may import heavy libraries at their top.
-LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures")
+LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex")
 MAX_LINES = 300
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -118,7 +120,9 @@ def test_measuring_and_assessing_do_not_know_each_other(module: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper"))])
+@pytest.mark.parametrize(
+    "module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper", "mlee.elex"))]
+)
 def test_leaves_are_imported_late(module: str) -> None:
     found = [name for name, _ in _imports(_tree(module), top_only=True) if name.startswith(LEAVES) and module not in LEAVES]
     assert not found or module.startswith(FRAMEWORKS)

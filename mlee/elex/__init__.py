@@ -1,0 +1,1 @@
+"""The explorer (ELEx): a page on which results are compared. `mlee.elex.app.create_app` makes it."""
