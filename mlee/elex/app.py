@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -40,7 +41,7 @@ _PAGE = """<!DOCTYPE html>
 %(app_entry)s
 <div hidden>%(config)s</div>
 <template id="then">%(then)s</template>
-<script src="%(own)s"></script>
+%(own)s
 </body>
 </html>"""
 #: What stands there until Dash has made the page: the same columns, so that nothing jumps.
@@ -61,9 +62,9 @@ class Explorer(Dash):
     def interpolate_index(self, **given: Any) -> str:  # type: ignore[override]
         """Write the index page."""
         scripts = [name for name in re.findall(r'src="([^"]+)"', given["scripts"]) if not any(n in name for n in _UNUSED)]
-        own = next(name for name in scripts if name.partition("?")[0].endswith("/elex.js"))
+        own = [name for name in scripts if "/assets/" in name]
         plotly = f"{self.config.requests_pathname_prefix}_dash-component-suites/plotly/package_data/plotly.min.js"
-        then = [name for name in scripts if name != own and _LATE not in name and not name.endswith("plotly.min.js")]
+        then = [name for name in scripts if name not in own and _LATE not in name and not name.endswith("plotly.min.js")]
         return _PAGE % {
             "css": given["css"],
             "tokens": theme.css(),
@@ -73,10 +74,14 @@ class Explorer(Dash):
             "early": _EARLY if self.elex_has_plot else "",
             "app_entry": given["app_entry"],
             "config": given["config"],
-            # Nothing in a template runs: elex.js does it, when its time has come.
-            "then": "".join(f'<script src="{name}"></script>' for name in then) + given["renderer"],
-            "own": own,
+            # Nothing in a template runs: assets/4_actions.js does it, when its time has come.
+            "then": _tags(then) + given["renderer"],
+            "own": _tags(own),
         }
+
+
+def _tags(scripts: Sequence[str]) -> str:
+    return "".join(f'<script src="{name}"></script>' for name in scripts)
 
 
 def create_app(data: Explored, *, debug: bool = False, public_url: str | None = None) -> Dash:

@@ -1,11 +1,11 @@
-"""The skeleton of the page. What fills it depends on the address alone and is fetched part by part (assets/elex.js)."""
+"""The skeleton of the page. What fills it depends on the address alone and is fetched part by part (assets/)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import html
 
 from mlee.elex.controls import Start, choose_axes, choose_data
 from mlee.elex.data import Explored
@@ -31,11 +31,6 @@ def page(data: Explored, start: Start | None) -> Any:
         forceColorScheme="light",
         theme={"fontFamily": FONT, "primaryColor": "cyan", "primaryShade": {"light": 9, "dark": 4}, "defaultRadius": "md"},
         children=[
-            dcc.Location(id="url", refresh=False),
-            *(dcc.Store(id=name) for name in ("defaults", "theme", "shown", "current", "example")),
-            *(dcc.Store(id=name, data="") for name in ("weights", "thresholds", "selected")),
-            dcc.Store(id="compared", data=[]),
-            dcc.Store(id="version", data=data.digest),
             _header(),
             html.Main(_nothing(data) if start is None else _content(start), id="main"),
             html.Footer(_footer(data)),
@@ -144,7 +139,7 @@ def _panels() -> dict[str, list[Any]]:
         "table": [
             html.Div(
                 [
-                    html.A("Download as CSV", id="csv-link", href="table.csv", className="button", download="mlee.csv"),
+                    html.A("Download as CSV", id="table.csv", href="table.csv", className="button", download="mlee.csv"),
                     html.Button("All labels (zip)", id="zip-button", type="button", className="button"),
                     html.Span(id="zip-progress", className="soft", role="status"),
                 ],
@@ -172,7 +167,6 @@ def _panels() -> dict[str, list[Any]]:
             ),
             html.P(id="time-words", className="soft", role="status"),
             html.Div(id="time-graph", className="plot"),
-            dcc.Interval(id="tick", interval=2000, disabled=True),
         ],
     }
 

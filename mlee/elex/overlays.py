@@ -73,10 +73,10 @@ def tuning_drawer(start: Start) -> dmc.Drawer:
             html.Div(
                 [
                     html.Button("Upload weights or thresholds", id="upload-button", type="button", className="button"),
-                    html.A("Weights", id="weights-link", href="weights.json", className="button", download="weights.json"),
+                    html.A("Weights", id="weights.json", href="weights.json", className="button", download="weights.json"),
                     html.A(
                         "Thresholds",
-                        id="thresholds-link",
+                        id="thresholds.json",
                         href="thresholds.json",
                         className="button",
                         download="thresholds.json",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from dash._utils import to_json
+from dash.development.base_component import Component
 
 from mlee.assess.rating import BEST, FROM_DATA
 from mlee.elex import overview, panel
@@ -34,7 +34,15 @@ def answer(data: Explored, part: str, search: str, theme: str) -> str:
     """Return a part as JSON; raises `KeyError` for an unknown one. An address that makes no sense gives the default view."""
     make = PARTS[part]
     view, notices = parse(search, data)
-    return str(to_json(make(data, view, DARK if theme == DARK else LIGHT, notices)))
+    found = make(data, view, DARK if theme == DARK else LIGHT, notices)
+    return json.dumps(found, default=_component, allow_nan=False, separators=(",", ":"))
+
+
+def _component(value: Any) -> Any:
+    """Write a component of the page as its type and properties."""
+    if isinstance(value, Component):
+        return value.to_plotly_json()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def state(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Everything is a function of data and address, so answers are remembered by their
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -51,6 +52,9 @@ def add_routes(server: Flask, data: Explored, public_url: str | None) -> None:
         rated, _ = rate_or_default(data, choice)
         content = describe(rated, data.row_of[name], data.runs, issued, public_url)
         return render(content, format_, variant, dpi)  # type: ignore[arg-type]
+
+    with contextlib.suppress(ValueError, IndexError):  # what draws labels is loaded before there are threads and processes
+        label_of(data.ids[0], RatingChoice(), "svg", "full", 200)
 
     @server.get("/view/<part>")
     def view(part: str) -> Response:
