@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$ROOT"
-ensure_environment pytorch,label
+ensure_environment pytorch,label,elex
 .venv/bin/python infer.py --infer-model EfficientNetLite0 EfficientNetLite1 EfficientNetLite2 \
     --data-path sample --repeats 2 "$@"
 echo
@@ -14,4 +14,5 @@ echo
 .venv/bin/python -m mlee.label_generator --directory results --all --output labels
 echo
 say "Experiment folders are in experiments/, merged results in results/, energy labels in labels/."
+say "Explore them in a browser: .venv/bin/python elex.py --open"
 say "What can be measured here: .venv/bin/python infer.py --check"

@@ -18,6 +18,7 @@ from mlee.elex.callbacks import register
 from mlee.elex.data import Explored
 from mlee.elex.layout import page
 from mlee.elex.routes import add_routes
+from mlee.elex.scatter import CROWD
 from mlee.elex.security import add_headers
 from mlee.elex.state import default_view
 
@@ -103,7 +104,8 @@ def create_app(data: Explored, *, debug: bool = False, public_url: str | None = 
         register(app)
     add_routes(app.server, data, public_url)
     if not debug:
-        add_headers(app)
+        largest = max((sum(map(len, found.rows.values())) for found in data.choices.values()), default=0)
+        add_headers(app, crowded=largest > CROWD)
         add_compression(app)
         add_bundles(app)
     return app

@@ -120,7 +120,7 @@ def blank(theme: str, message: str) -> Figure:
     return {"data": [], "layout": layout(theme, xaxis=hidden, yaxis=hidden, annotations=[note])}
 
 
-def axis_range(low: float, high: float, log: bool, margin: float = 0.06) -> tuple[float, float]:
+def axis_range(low: float, high: float, log: bool, margin: float = 0.08) -> tuple[float, float]:
     """Return the ends of an axis (in data coordinates, decades on a logarithmic one) with room around the points."""
     if log:
         low, high = math.log10(low), math.log10(high)

@@ -121,7 +121,7 @@ def _remarks(selection: Selection) -> list[str]:
                 "Choose one, or the index scale."
             )
     codes = dict.fromkeys(warning.message for row in selection.rows for warning in rated.warnings[row])
-    said += list(codes)[:_NAMED]
+    said += [message.replace("Name another with --reference.", "Choose another under Rating.") for message in codes][:_NAMED]
     return said
 
 

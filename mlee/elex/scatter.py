@@ -19,7 +19,8 @@ from mlee.units import significant, with_unit
 #: From this many points on they are small and carry no letters.
 MANY = 400
 _SIZE, _SIZE_MANY, _SIZE_CROWD = 20, 15, 7
-_CROWD = 1500
+#: From this many on they are drawn with WebGL.
+CROWD = 1500
 _MAX_NAMES = 14
 
 
@@ -154,7 +155,7 @@ def _points(selection: Selection, x: Axis, y: Axis, drawn: Any, theme: str) -> l
         fills = [CLASSES[letter][0] for letter in letters]
         hollow = selection.estimated[where]
         trace: Figure = {
-            "type": "scatter",
+            "type": "scatter" if count <= CROWD else "scattergl",
             "name": text(name),
             "x": numbers(x.values[where]),
             "y": numbers(y.values[where]),
@@ -167,7 +168,7 @@ def _points(selection: Selection, x: Axis, y: Axis, drawn: Any, theme: str) -> l
                     "color": [fill if open_ else surface.panel for open_, fill in zip(hollow, fills, strict=True)],
                     "width": [3 if open_ else 1 for open_ in hollow],
                 },
-                "opacity": 1 if count <= _CROWD else 0.8,
+                "opacity": 1 if count <= CROWD else 0.8,
             },
             "hovertemplate": _hover(name, len(view.environments) > 1, x, y),
         }

@@ -6,12 +6,15 @@ from dash import Dash
 from flask import Flask, Response
 
 
-def add_headers(app: Dash) -> None:
-    """Send the headers with every answer. Styles are free: Mantine and Plotly write theirs at run time."""
+def add_headers(app: Dash, *, crowded: bool) -> None:
+    """Send the headers with every answer. Styles are free: Mantine and Plotly write theirs at run time.
+
+    A `crowded` plot is drawn with WebGL, for which Plotly compiles functions while it runs: that must be allowed then.
+    """
     policy = "; ".join(
         (
             "default-src 'self'",
-            "script-src 'self'",
+            "script-src 'self' 'unsafe-eval'" if crowded else "script-src 'self'",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "connect-src 'self'",

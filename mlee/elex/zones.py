@@ -15,7 +15,7 @@ from mlee.elex.theme import CLASSES
 #: Boundaries between A|B, B|C, C|D, D|E as drawn, and whether A lies at the upper end.
 Bounds = tuple[tuple[float, float, float, float], bool]
 _OPACITY = 0.17
-_STRIP = 0.03  # of the plot's height and width
+_STRIP_PX = 15.0
 _CLOSE = 1e-9
 
 
@@ -85,15 +85,15 @@ def zone_shapes(
                 continue
             letter = LETTERS[rating or 0]
             along = {"xref": "x", "yref": "paper"} if which == "x" else {"xref": "paper", "yref": "y"}
-            strip = (low, high, 0.0, _STRIP) if which == "x" else (0.0, _STRIP * 0.7, low, high)
-            shapes.append(_box(*strip, letter, 0.95, along))
+            other = "y" if which == "x" else "x"
+            (x0, x1), (y0, y1) = ((low, high), (0.0, _STRIP_PX)) if which == "x" else ((0.0, _STRIP_PX), (low, high))
+            shapes.append(_box(x0, x1, y0, y1, letter, 0.95, along) | {f"{other}sizemode": "pixel", f"{other}anchor": 0})
             if end - start > 0.035 * (ends[1] - ends[0]):
-                middle = (start + end) / 2
-                place = (middle, _STRIP / 2) if which == "x" else (_STRIP * 0.35, middle)
                 annotations.append(
                     {
-                        "x": place[0],
-                        "y": place[1],
+                        which: (start + end) / 2,
+                        other: 0,
+                        f"{other}shift": _STRIP_PX / 2,
                         **along,
                         "text": f"<b>{letter}</b>",
                         "showarrow": False,

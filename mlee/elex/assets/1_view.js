@@ -15,7 +15,6 @@ window.elex = (function () {
     find: (id) => document.getElementById(id),
     same: (a, b) => JSON.stringify(a) === JSON.stringify(b),
     set: (id, props) => window.dash_clientside.set_props(id, props),
-    theme: () => document.documentElement.getAttribute("data-mantine-color-scheme"),
   };
   elex.root = () => JSON.parse(elex.find("_dash-config").textContent).requests_pathname_prefix;
 

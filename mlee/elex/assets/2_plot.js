@@ -95,49 +95,61 @@
   }
   /* Draw a scatter plot without Plotly: what a visitor sees while that is on its way, half a second at best. Nothing here
      answers to the pointer; Plotly draws the same figure over it. */
-  const OUTLINES = { circle: "M1,0A1,1 0 1,1 1,-.01Z", square: "M-.9,-.9H.9V.9H-.9Z", diamond: "M0,-1.25L1.25,0L0,1.25L-1.25,0Z", "triangle-up": "M0,-1.2L1.1,.8H-1.1Z", "triangle-down": "M0,1.2L1.1,-.8H-1.1Z" };
-  function preview(gd, figure) {
-    const { layout, data } = figure, width = gd.clientWidth, height = gd.clientHeight;
+  const OUTLINES = {
+    circle: "M1,0A1,1 0 1,1 1,-.01Z", square: "M-.9,-.9H.9V.9H-.9Z", diamond: "M0,-1.25L1.25,0L0,1.25L-1.25,0Z",
+    "triangle-up": "M0,-1.2L1.1,.8H-1.1Z", "triangle-down": "M0,1.2L1.1,-.8H-1.1Z",
+  };
+  function preview(gd, drawn) {
+    const { layout, data } = drawn, width = gd.clientWidth, height = gd.clientHeight;
     if (!layout.xaxis || !layout.xaxis.range || !width) return;
+    const canvas = document.createElement("canvas"), ink = canvas.getContext("2d"), dense = window.devicePixelRatio || 1;
+    Object.assign(canvas, { className: "preview", width: width * dense, height: height * dense });
+    Object.assign(canvas.style, { width: width + "px", height: height + "px" });
+    ink.scale(dense, dense);
     const box = { left: 94, right: width - 16, top: 12, bottom: height - 72 };
     const scale = (axis, from, to) => {
       const [low, high] = axis.range, log = axis.type === "log";
       return (value) => from + ((log ? Math.log10(value) : value) - low) / (high - low) * (to - from);
     };
     const x = scale(layout.xaxis, box.left, box.right), y = scale(layout.yaxis, box.bottom, box.top);
-    const paper = { x: (share) => box.left + share * (box.right - box.left), y: (share) => box.bottom + share * (box.top - box.bottom) };
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const add = (name, attributes, text) => {
-      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-      if (text !== undefined) made.textContent = text;
-      svg.appendChild(made);
-    };
-    const clip = (value, a, b) => Math.min(Math.max(value, Math.min(a, b)), Math.max(a, b));
+    const clip = (value, a, b) => Math.min(Math.max(value, a), b);
     for (const shape of layout.shapes || []) {
-      const [fx, fy] = [shape.xref === "x" ? x : paper.x, shape.yref === "y" ? y : paper.y];
-      const [x0, x1] = [fx(shape.x0), fx(shape.x1)].map((v) => clip(v, box.left, box.right)).sort((a, b) => a - b);
-      const [y0, y1] = [fy(shape.y0), fy(shape.y1)].map((v) => clip(v, box.top, box.bottom)).sort((a, b) => a - b);
-      add("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, fill: shape.fillcolor, opacity: shape.opacity });
+      const fx = shape.xsizemode === "pixel" ? (pixels) => box.left + pixels : shape.xref === "x" ? x : (share) => box.left + share * (box.right - box.left);
+      const fy = shape.ysizemode === "pixel" ? (pixels) => box.bottom - pixels : shape.yref === "y" ? y : (share) => box.bottom + share * (box.top - box.bottom);
+      const [x0, x1] = [shape.x0, shape.x1].map((value) => clip(fx(value), box.left, box.right));
+      const [y0, y1] = [shape.y0, shape.y1].map((value) => clip(fy(value), box.top, box.bottom));
+      ink.globalAlpha = shape.opacity;
+      ink.fillStyle = shape.fillcolor;
+      ink.fillRect(x0, y0, x1 - x0, y1 - y0);
     }
-    const ink = layout.font.color;
+    ink.globalAlpha = 1;
+    const write = (text, left, top, size, align, colour, weight) => {
+      ink.font = `${weight || ""} ${size}px ${layout.font.family}`;
+      Object.assign(ink, { textAlign: align, textBaseline: "middle", fillStyle: colour });
+      ink.fillText(text, left, top);
+    };
     for (const trace of data) {
       if (!trace.customdata) continue;
-      const outline = OUTLINES[trace.marker.symbol] || OUTLINES.circle, r = trace.marker.size / 2;
+      const size = trace.marker.size / 2, outline = new Path2D();
+      outline.addPath(new Path2D(OUTLINES[trace.marker.symbol] || OUTLINES.circle), new DOMMatrix().scale(size));
       trace.x.forEach((value, n) => {
-        const [px, py] = [x(value), y(trace.y[n])], line = trace.marker.line;
-        add("path", { d: outline, class: "point", transform: `translate(${px},${py}) scale(${r})`, fill: trace.marker.color[n], stroke: line.color[n], "stroke-width": line.width[n] / r });
-        if (trace.textfont) add("text", { x: px, y: py, dy: ".35em", "text-anchor": "middle", "font-size": trace.textfont.size, fill: trace.textfont.color[n] }, trace.text[n]);
+        const place = ink.getTransform(), line = trace.marker.line;
+        ink.translate(x(value), y(trace.y[n]));
+        Object.assign(ink, { fillStyle: trace.marker.color[n], strokeStyle: line.color[n], lineWidth: line.width[n] });
+        ink.fill(outline);
+        ink.stroke(outline);
+        if (trace.textfont) write(trace.text[n], 0, 1, trace.textfont.size, "center", trace.textfont.color[n]);
+        ink.setTransform(place);
       });
     }
-    (layout.xaxis.tickvals || []).forEach((value, n) => add("text", { x: x(value), y: box.bottom + 20, "text-anchor": "middle", "font-size": 13, fill: ink }, layout.xaxis.ticktext[n]));
-    (layout.yaxis.tickvals || []).forEach((value, n) => add("text", { x: box.left - 10, y: y(value) + 4, "text-anchor": "end", "font-size": 13, fill: ink }, layout.yaxis.ticktext[n]));
-    add("text", { x: (box.left + box.right) / 2, y: height - 22, "text-anchor": "middle", "font-size": 16, fill: ink }, plain(layout.xaxis.title.text));
-    add("text", { transform: `translate(26,${(box.top + box.bottom) / 2}) rotate(-90)`, "text-anchor": "middle", "font-size": 16, fill: ink }, plain(layout.yaxis.title.text));
-    svg.setAttribute("width", width);
-    svg.setAttribute("height", height);
-    svg.setAttribute("class", "preview");
-    gd.replaceChildren(svg);
+    const colour = layout.font.color;
+    (layout.xaxis.tickvals || []).forEach((value, n) => write(layout.xaxis.ticktext[n], x(value), box.bottom + 16, 13, "center", colour));
+    (layout.yaxis.tickvals || []).forEach((value, n) => write(layout.yaxis.ticktext[n], box.left - 10, y(value), 13, "right", colour));
+    write(plain(layout.xaxis.title.text), (box.left + box.right) / 2, height - 26, 16, "center", colour);
+    ink.translate(26, (box.top + box.bottom) / 2);
+    ink.rotate(-Math.PI / 2);
+    write(plain(layout.yaxis.title.text), 0, 0, 16, "center", colour);
+    gd.replaceChildren(canvas);
   }
   elex.points = points;
   elex.placeRing = placeRing;

@@ -6,6 +6,7 @@
   const control = (key) => ({ control: key, kind: KINDS[key] });
   const element = (type, children, props) => ({ namespace: "dash_html_components", type, props: { children, ...props } });
   const offered = {}; // select -> its options
+  const showing = {}; // control -> the value that stands in it
   let environments = null;
   let tuning = null; // weights and thresholds as the open drawer shows them; null while it is closed
 
@@ -27,13 +28,15 @@
     for (const [key, value] of Object.entries(found.values)) {
       const options = found.options[key], news = options && !same(options, offered[key]);
       if (options) offered[key] = options;
-      if (asMade) { elex.now[key] = value; continue; }
+      elex.now[key] = value;
+      if (!KINDS[key] || (same(value, showing[key]) && !news)) continue;
+      showing[key] = value;
+      if (asMade) continue;
       if (news) {
         set(control(key), { data: options });
         // A select forgets a value that its options do not have: the options first, the value a moment later.
         setTimeout(() => set(control(key), { value: elex.now[key] }), 50);
-      } else if (KINDS[key] && !same(value, elex.now[key])) set(control(key), { value });
-      elex.now[key] = value;
+      } else set(control(key), { value });
     }
     if (!asMade && !same(found.environments, environments)) set("environments", { children: found.environments });
     environments = found.environments;
@@ -187,7 +190,9 @@
       for (const each of triggered()) {
         const key = idOf(each).control;
         // Selects drop a value for a moment when their options change; that is no choice of anybody.
-        if (each.value !== null && each.value !== undefined && !same(each.value, elex.now[key])) parts[key] = each.value;
+        if (each.value === null || each.value === undefined) continue;
+        showing[key] = each.value;
+        if (!same(each.value, elex.now[key])) parts[key] = each.value;
       }
       if (elex.defaults && Object.keys(parts).length) elex.change(parts);
       return nothing();

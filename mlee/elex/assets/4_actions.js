@@ -4,17 +4,20 @@
   const { find, set } = elex;
 
   /* ---- light and dark ---- */
+  let painted = "light";
   function wanted() {
     let kept = null;
     try { kept = localStorage.getItem("elex-theme"); } catch (error) { /* storage is forbidden */ }
     return kept || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   }
   function paint(theme) {
+    painted = theme;
     document.documentElement.setAttribute("data-mantine-color-scheme", theme);
     if (!find("theme-button")) return;
     set("mantine", { forceColorScheme: theme });
     find("theme-button").textContent = theme === "dark" ? "Light" : "Dark";
   }
+  elex.theme = () => painted;
   paint(wanted());
 
   /* ---- downloads with progress, uploads ---- */
@@ -160,7 +163,7 @@
   /* When Dash has made the page, the plot moves from the waiting page to its place there. */
   function settle(early) {
     document.body.classList.remove("waiting");
-    paint(elex.theme());
+    paint(painted); // Mantine had its own idea
     if (!early) return;
     find("plot").insertBefore(early, find("plot").firstChild);
     find("early").remove();
