@@ -77,9 +77,9 @@ def add_bundles(app: Dash) -> None:
     named = re.findall(r'"(/[^"]+\.(?:js|css)(?:\?[^"]*)?)"', index)
     slow: list[Path] = []
     for address in dict.fromkeys([*named, *(prefix + path for path in _LATER)]):
-        answer = client.get(address)
-        if answer.status_code == 200:
+        with client.get(address) as answer:
             content = answer.get_data()
+        if answer.status_code == 200:
             bundles[address.partition("?")[0]] = Bundle(content, answer.mimetype or "", _brotli(content, slow))
     if slow:
         _compress_later(slow)

@@ -1,0 +1,28 @@
+"""Explored data and pages for the tests of the explorer."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from mlee.elex.data import Explored
+from mlee.results.load import load
+from tests.elex_data import write_results
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "imageneteff22" / "results"
+needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published results are not beside the project")
+
+
+@cache
+def small() -> Explored:
+    """The small, nasty data set."""
+    return Explored(load([write_results(Path(mkdtemp()))]))
+
+
+@cache
+def published() -> Explored:
+    """The results of 2022."""
+    return Explored(load([PUBLISHED]))

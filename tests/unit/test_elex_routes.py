@@ -1,0 +1,211 @@
+"""What the server answers: parts, labels, downloads and uploads; and that it remembers nothing about anybody."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlencode
+
+import brotli
+import pytest
+from dash import Dash
+from flask.testing import FlaskClient
+
+from mlee.assess.export import to_csv
+from mlee.elex import bundles, parts
+from mlee.elex.app import create_app
+from mlee.elex.data import Explored
+from mlee.elex.selection import select
+from mlee.elex.state import default_view, parse
+from mlee.elex.tuning import MAX_UPLOAD_BYTES
+from tests.elex_data import FORMULA, SCRIPT
+from tests.unit.elex_pages import small
+
+
+@pytest.fixture(autouse=True)
+def _cache_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(bundles, "_compress_later", lambda files: None)
+
+
+@cache
+def app() -> Dash:
+    return create_app(small())
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return app().server.test_client()
+
+
+def identity(model: str) -> str:
+    data = small()
+    return next(name for name, row in data.row_of.items() if data.models[row] == model)
+
+
+def test_the_page_names_its_scripts_and_nothing_of_another_host(client: FlaskClient) -> None:
+    answer = client.get("/")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    for name in ("1_view.js", "2_plot.js", "3_page.js", "4_actions.js", "elex.css", "plotly.min.js", "dash_ag_grid"):
+        assert name in page
+    assert page.index("1_view.js") < page.index("2_plot.js") < page.index("3_page.js") < page.index("4_actions.js")
+    assert 'src="http' not in page
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("part", list(parts.PARTS))
+def test_a_part_is_what_its_function_says(client: FlaskClient, part: str) -> None:
+    search = urlencode([("i", identity("VGG16")), ("c", identity("ResNet50")), ("c", identity("VGG16")), ("w", "macs:2")])
+    answer = client.get(f"/view/{part}?{search}&theme=dark&v=1")
+    assert answer.get_data(as_text=True) == parts.answer(small(), part, search, "dark")
+    if part in parts.LIVE:
+        assert answer.headers["Cache-Control"] == "no-store"
+    else:
+        assert "max-age" in answer.headers["Cache-Control"]
+        again = client.get(f"/view/{part}?{search}&theme=dark", headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/view/nothing", "/label/0000000000000000.svg", "/label/x.exe", "/summary/x.json", "/log/x.json"),
+        "/assets/../app.py",
+    ],
+)
+def test_what_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/label/..%2f..%2fetc%2fpasswd.svg", "/log/..%2f..%2fetc%2fpasswd.json"])
+def test_no_address_leads_out_of_the_data(client: FlaskClient, path: str) -> None:
+    assert client.get(path).data[:200] == client.get("/").data[:200]  # Dash answers with the page itself
+
+
+def test_a_label_comes_in_every_format_and_belongs_to_the_rating(client: FlaskClient) -> None:
+    name = identity("VGG16")
+    starts = {"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG"}
+    for format_, start in starts.items():
+        for variant in ("full", "compact", "badge"):
+            assert client.get(f"/label/{name}.{format_}?variant={variant}").data.startswith(start)
+    assert client.get(f"/label/{name}.svg?variant=huge").status_code == 404
+    usual, other = (client.get(f"/label/{name}.svg?{search}").data for search in ("", "r=MobileNetV2"))
+    assert usual != other
+    assert b"MobileNetV2" in other
+    assert usual == client.get(f"/label/{name}.svg").data
+    assert "attachment" in client.get(f"/label/{name}.pdf?download=1").headers["Content-Disposition"]
+    assert b"<img src=x" not in client.get(f"/label/{identity(SCRIPT)}.svg").data
+
+
+def test_the_zip_holds_a_label_of_each_row(client: FlaskClient) -> None:
+    answer = client.get("/labels.zip")
+    archive = zipfile.ZipFile(io.BytesIO(answer.data))
+    assert archive.testzip() is None
+    count = len(select(small(), default_view(small())).rows)
+    assert len(archive.namelist()) == count == int(answer.headers["X-Labels"])
+    assert all(archive.read(name).startswith(b"%PDF") for name in archive.namelist())
+    assert not any("/" in name or ".." in name for name in archive.namelist())
+
+
+def test_the_csv_is_the_view_and_holds_no_formula(client: FlaskClient) -> None:
+    text = client.get("/table.csv?q=hyperlink,resnet").get_data(as_text=True)
+    selection = select(small(), parse("?q=hyperlink,resnet", small())[0])
+    assert text == to_csv(selection.rated, [int(row) for row in selection.rows])
+    models = [row["model"] for row in csv.DictReader(io.StringIO(text))]
+    assert f"'{FORMULA}" in models
+    assert not any(model.startswith("=") for model in models)
+
+
+def test_summary_and_log_are_those_of_the_result(client: FlaskClient) -> None:
+    name = identity("VGG16")
+    summary = client.get(f"/summary/{name}.json").get_json()
+    assert summary["model"] == "VGG16"
+    run = small().runs[summary["runs"][0]]
+    assert client.get(f"/log/{name}.json").data == Path(run.source).read_bytes()
+    several = client.get(f"/log/{identity('ResNet50')}.json").get_json()
+    assert [each["run_id"] for each in several] == list(
+        client.get(f"/summary/{identity('ResNet50')}.json").get_json()["runs"]
+    )
+    names = client.get(f"/summary/{identity(SCRIPT)}.json").headers["Content-Disposition"]
+    assert "<" not in names
+
+
+def test_weights_and_thresholds_come_back_as_they_are(client: FlaskClient) -> None:
+    assert client.get("/weights.json?w=macs:7").get_json()["weights"]["macs"] == 7
+    text = client.get("/thresholds.json?h=reference~inference~macs:4/3/2/1").data
+    answer = client.post("/check-upload", data=text, headers={"X-Name": "mine.json"})
+    assert answer.status_code == 200
+    assert "inference~macs:4/3/2/1" in answer.get_json()["thresholds"]
+
+
+def test_an_upload_is_checked(client: FlaskClient) -> None:
+    assert client.post("/check-upload", data=b'{"macs": 3}').get_json()["weights"] == "macs:3"
+    bad = client.post("/check-upload", data=b'{"macs": -3}', headers={"X-Name": "bad.json"})
+    assert bad.status_code == 400
+    assert bad.get_json()["message"].startswith("bad.json: the weight of macs must be 0 to")
+    assert client.post("/check-upload", data=b" " * (MAX_UPLOAD_BYTES + 1)).status_code == 413
+
+
+def test_nobody_sees_the_view_of_another(client: FlaskClient) -> None:
+    data = small()
+    before = {key: value for key, value in vars(data).items() if key != "rated"}
+    searches = [
+        urlencode(
+            [("w", f"parameters:{n}"), ("r", ("ResNet50", "VGG16", "best")[n % 3]), ("i", data.ids[n % len(data.ids)])]
+        )
+        for n in range(40)
+    ]
+    asked = [(part, search) for search in searches for part in ("state", "scatter", "facts", "table")]
+
+    def ask(which: tuple[str, str]) -> str:
+        return app().server.test_client().get(f"/view/{which[0]}?{which[1]}&theme=light").get_data(as_text=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, asked))
+    for (part, search), answer in zip(asked, answers, strict=True):
+        assert answer == parts.answer(data, part, search, "light")
+    assert before == {key: value for key, value in vars(data).items() if key != "rated"}
+
+
+def test_an_answer_is_the_same_compressed(client: FlaskClient) -> None:
+    plain = client.get("/view/table").data
+    short = client.get("/view/table", headers={"Accept-Encoding": "br"})
+    assert short.headers["Content-Encoding"] == "br"
+    assert brotli.decompress(short.data) == plain
+    page = client.get("/").get_data(as_text=True)
+    script = next(part for part in page.split('"') if "dash_mantine_components" in part and part.endswith(".js"))
+    plain = client.get(script).data
+    assert brotli.decompress(client.get(script, headers={"Accept-Encoding": "br, gzip"}).data) == plain
+    assert gzip.decompress(client.get(script, headers={"Accept-Encoding": "gzip"}).data) == plain
+    assert "max-age=31536000" in client.get(script).headers["Cache-Control"]
+
+
+def test_the_best_compression_is_taken_from_the_cache(tmp_path: Path) -> None:
+    content = b"mlee " * 1000
+    slow: list[Path] = []
+    first = bundles._brotli(content, slow)
+    assert len(slow) == 1
+    bundles.compress([str(slow[0])])
+    assert brotli.decompress(bundles._brotli(content, slow) or b"") == content
+    assert len(slow) == 1  # it was there
+    best = slow[0].with_suffix(".br")
+    best.write_bytes(b"damaged")
+    assert bundles._brotli(content, slow) == first
+    assert len(slow) == 2
+
+
+def test_a_page_without_results_says_what_to_do() -> None:
+    empty = create_app(Explored(None, (), "No result could be read in results.")).server.test_client()
+    assert empty.get("/").status_code == 200
+    assert "There are no results yet" in json.dumps(empty.get("/_dash-layout").get_json())
+    assert empty.get("/view/state").status_code == 404
