@@ -12,6 +12,7 @@ def help_window() -> dmc.Modal:
     """Explain the page to somebody who sees it for the first time."""
     return dmc.Modal(
         id="help",
+        closeButtonProps={"aria-label": "Close"},
         title="How to read this",
         size="lg",
         children=[
@@ -50,6 +51,7 @@ def tuning_drawer(start: Start) -> dmc.Drawer:
     """Offer reference, mode, rules, weights and thresholds."""
     return dmc.Drawer(
         id="tuning",
+        closeButtonProps={"aria-label": "Close"},
         title="How models are rated",
         position="right",
         size="md",

@@ -133,7 +133,8 @@ def _weights(document: Mapping[str, Any], name: str, metrics: Mapping[str, Metri
         if key in found:
             raise ResultError(f"{name}: the weight of {key} is given twice.")
         found[key] = float(weight)
-    return _fitting(write_weights([(key, value) for key, value in found.items() if value != metrics[key].weight]), name)
+    changed = [(key, found[key]) for key in metrics if key in found and found[key] != metrics[key].weight]
+    return _fitting(write_weights(changed), name)
 
 
 def _thresholds(text: str, name: str, kind: str, metrics: Mapping[str, Metric], tasks: Sequence[str]) -> str:
