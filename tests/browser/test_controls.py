@@ -115,6 +115,7 @@ def test_the_address_opens_the_same_view(visitors: Any, published: str) -> None:
     control(first, "q").fill("net")
     first.get_by_label("Names at the front").check()
     until(first, "location.search.includes('q=net') && location.search.includes('o=names')")
+    first.wait_for_load_state("networkidle")  # a notice above the plot moves it
     place = apart(first)[0]
     first.mouse.move(place["left"], place["top"])
     shows(first, place["id"])
