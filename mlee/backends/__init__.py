@@ -10,6 +10,7 @@ from mlee.errors import BackendUnavailable, ConfigError
 #: name -> module, class, and the extra that installs it
 _BACKENDS: dict[str, tuple[str, str, str]] = {
     "pytorch": ("mlee.backends.pytorch.inference", "PyTorchInference", "pytorch"),
+    "tensorflow": ("mlee.backends.tensorflow.inference", "TensorFlowInference", "tensorflow"),
     "simulated": ("mlee.backends.simulated", "SimulatedInference", ""),
 }
 BACKEND_NAMES = tuple(_BACKENDS)

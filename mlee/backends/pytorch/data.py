@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mlee.backends.batches import SyntheticBatches, target_matrix
 from mlee.backends.evaluation import Batch
-from mlee.datasets import Dataset, ImageList, SyntheticImages
+from mlee.datasets import ImageList, SyntheticImages
 from mlee.errors import BackendError
 
 
@@ -113,7 +113,7 @@ Batches = ImageLoader | SyntheticBatches
 
 
 def make_batches(
-    dataset: Dataset,
+    dataset: ImageList | SyntheticImages,
     preprocess: Callable[[Any], torch.Tensor],
     *,
     samples: int,

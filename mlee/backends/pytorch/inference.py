@@ -14,12 +14,13 @@ from mlee.backends.evaluation import Skipped, check_finite, evaluate
 from mlee.backends.pytorch.compiling import compile_whole, graphs_compiled
 from mlee.backends.pytorch.counting import TorchCounter
 from mlee.backends.pytorch.data import Batches, ImageLoader, make_batches
-from mlee.backends.pytorch.devices import choose_devices, choose_workers, describe_devices
+from mlee.backends.pytorch.devices import choose_devices, describe_devices
 from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
 from mlee.backends.pytorch.trouble import expected_trouble
+from mlee.backends.threads import loading_workers
 from mlee.backends.weights import choose_weights
-from mlee.datasets import SyntheticImages, open_dataset
+from mlee.datasets import SyntheticImages, open_dataset, without_records
 from mlee.errors import BackendError, ConfigError
 from mlee.records import ModelFacts, Outcome, Warning
 
@@ -37,14 +38,14 @@ class PyTorchInference(InferenceBackend):
         self._device, gpus = choose_devices(request.device)
         self._dtype = PRECISIONS[request.precision]
         global_batch_size = request.batch_size * max(1, len(gpus))
-        self.dataset = open_dataset(request.data_path)
+        self.dataset = without_records(open_dataset(request.data_path), self.name)
         samples = len(self.dataset)
         if request.n_batches is not None:
             samples = min(samples, request.n_batches * global_batch_size)
         self._source, model, weights = _load(request)
         preset = _preprocessing(self._source, request, min(global_batch_size, samples))
         image_size = int(preset.crop_size[0])
-        workers = choose_workers(request.workers, isinstance(self.dataset, SyntheticImages))
+        workers = loading_workers(request.workers, isinstance(self.dataset, SyntheticImages))
         with expected_trouble("The random images"):
             self._batches: Batches = make_batches(
                 self.dataset,
