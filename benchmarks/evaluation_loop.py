@@ -57,8 +57,8 @@ def timed(work: Callable[[], object]) -> Times:
 def passes(backend: PyTorchInference, folder: Path) -> dict[str, Callable[[], Times]]:
     """Return the passes to compare, by name."""
     # The bare loop needs the very same model and images: they are private because nobody else has a use for them.
-    model, device, dtype = backend._model, backend._device, backend._dtype
-    preloaded = [batch.images.to(device, dtype) for batch in backend._batches]
+    model, device, dtype = backend.model, backend._device, backend._dtype
+    preloaded = [batch.images.to(device, dtype) for batch in backend.batches]
 
     def bare() -> None:
         with torch.inference_mode():

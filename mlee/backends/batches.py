@@ -34,6 +34,9 @@ class SyntheticBatches:
             images = self._batches[index % len(self._batches)]
             yield Batch(images[: min(self._batch_size, self._samples - start)], None)
 
+    def start(self) -> None:
+        """Do nothing: all images are there."""
+
 
 def warm_up_sizes(batches: int, samples: int, batch_size: int) -> list[int]:
     """Sizes of the batches to warm up with: so many whole ones, and one like the last, smaller one of a pass."""

@@ -36,10 +36,23 @@ MEASURE = (
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper")
 HEAVY = {
-    *("torch", "torchvision", "tensorflow", "onnx", "onnxruntime", "pynvml", "psutil", "dash", "plotly", "pandas"),
+    *(
+        "torch",
+        "torchvision",
+        "tensorflow",
+        "keras",
+        "tf2onnx",
+        "onnx",
+        "onnxruntime",
+        "pynvml",
+        "psutil",
+        "dash",
+        "plotly",
+        "pandas",
+    ),
     *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
 }
-FRAMEWORKS = ("mlee.backends.pytorch",)
+FRAMEWORKS = ("mlee.backends.pytorch", "mlee.backends.tensorflow", "mlee.backends.onnx")
 #: Modules that only their package imports, lazily: they may import heavy libraries at their top.
 LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures")
 MAX_LINES = 300

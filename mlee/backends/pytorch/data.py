@@ -89,7 +89,7 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._loader)
 
-    def start_workers(self) -> None:
+    def start(self) -> None:
         """Start the workers and leave them idle.
 
         Forking is not part of the model's energy. Taking one batch of a real pass would not do: what the workers had

@@ -13,7 +13,7 @@ from mlee.backends.batches import check_fits, warm_up_sizes
 from mlee.backends.evaluation import Skipped, check_finite, evaluate
 from mlee.backends.pytorch.compiling import compile_whole, graphs_compiled
 from mlee.backends.pytorch.counting import TorchCounter
-from mlee.backends.pytorch.data import Batches, ImageLoader, make_batches
+from mlee.backends.pytorch.data import Batches, make_batches
 from mlee.backends.pytorch.devices import choose_devices, describe_devices
 from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
@@ -43,11 +43,11 @@ class PyTorchInference(InferenceBackend):
         if request.n_batches is not None:
             samples = min(samples, request.n_batches * global_batch_size)
         self._source, model, weights = _load(request)
-        preset = _preprocessing(self._source, request, min(global_batch_size, samples))
+        self.preset = preset = _preprocessing(self._source, request, min(global_batch_size, samples))
         image_size = int(preset.crop_size[0])
         workers = loading_workers(request.workers, isinstance(self.dataset, SyntheticImages))
         with expected_trouble("The random images"):
-            self._batches: Batches = make_batches(
+            self.batches: Batches = make_batches(
                 self.dataset,
                 preset,
                 samples=samples,
@@ -70,7 +70,7 @@ class PyTorchInference(InferenceBackend):
         self._skipped = Skipped(request.skip_corrupt)
         self._compiled = request.compile
         self._compiled_late = 0
-        self._model = self._place(model, gpus)
+        self.model = self._place(model, gpus)
         self.resolved = Resolved(
             device=describe_devices(self._device, gpus),
             image_size=image_size,
@@ -118,8 +118,7 @@ class PyTorchInference(InferenceBackend):
                 images = torch.rand(size, 3, self._image_size, self._image_size)
                 with torch.inference_mode():
                     checksum += self._forward(images).sum(dtype=torch.float64)
-            if isinstance(self._batches, ImageLoader):
-                self._batches.start_workers()
+            self.batches.start()
             self._synchronise()
         check_finite(float(checksum), self.facts.name)
 
@@ -135,7 +134,7 @@ class PyTorchInference(InferenceBackend):
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         try:
             with expected_trouble(f"A batch of {len(images)} images"):
-                logits: torch.Tensor = self._model(images.to(self._device, self._dtype, non_blocking=True))
+                logits: torch.Tensor = self.model(images.to(self._device, self._dtype, non_blocking=True))
         except BackendError:
             raise
         except Exception as error:
@@ -160,7 +159,7 @@ class PyTorchInference(InferenceBackend):
             # Compiled code tells tensors made in inference mode from others: all images, of whatever source and for the
             # warm-up, are made outside it.
             outcome = evaluate(
-                self._batches, counter, progress, model=self.facts.name, data=self.dataset.name, skipped=self._skipped
+                self.batches, counter, progress, model=self.facts.name, data=self.dataset.name, skipped=self._skipped
             )
         if self._compiled:
             self._compiled_late += graphs_compiled() - compiled_before
@@ -170,7 +169,7 @@ class PyTorchInference(InferenceBackend):
         """Logits of all samples (n, classes) on the CPU in fp32, for comparing backends; not measured."""
         outputs: list[torch.Tensor] = []
         with expected_trouble("A batch of images"):
-            for images, _, _ in self._batches:
+            for images, _, _ in self.batches:
                 if len(images):
                     with torch.inference_mode():
                         outputs.append(self._forward(images).float().cpu())

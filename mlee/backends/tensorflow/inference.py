@@ -12,7 +12,7 @@ from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, Pub
 from mlee.backends.batches import check_fits, warm_up_sizes
 from mlee.backends.evaluation import NumpyCounter, Skipped, check_finite, evaluate
 from mlee.backends.gpus import visible_uuids
-from mlee.backends.tensorflow.data import Batches, ImageBatches, make_batches
+from mlee.backends.tensorflow.data import Batches, make_batches
 from mlee.backends.tensorflow.devices import Placement, choose_devices
 from mlee.backends.tensorflow.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.tensorflow.framework import keras, tf
@@ -131,8 +131,7 @@ class TensorFlowInference(InferenceBackend):
                 shape = (size, self.preset.crop_size, self.preset.crop_size, 3)
                 logits = self.forward(tf.constant(draw.random(shape, dtype=np.float32)))
                 checksum += float(np.asarray(logits).sum(dtype=np.float64))
-            if isinstance(self.batches, ImageBatches):
-                self.batches.start()
+            self.batches.start()
         check_finite(checksum, self.facts.name)
 
     def evaluate(self, progress: Progress) -> Outcome:
