@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from typing import Any
 
 import pytest
@@ -19,19 +19,14 @@ HERE = os.environ.get("MLEE_TEST_FRAMEWORK") == "tensorflow"
 collect_ignore_glob = [] if HERE else ["test_*.py"]
 
 
-class _Without(MetaPathFinder):
-    """Makes packages look as if they were not installed."""
-
-    def __init__(self, *packages: str) -> None:
-        self.packages = packages
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name.split(".")[0] in self.packages:
-            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-
-
 if HERE:
-    sys.meta_path.insert(0, _Without("torch", "torchvision"))
+    _find = PathFinder.find_spec
+
+    def _find_without_torch(name: str, path: Any = None, target: Any = None) -> Any:
+        """Make PyTorch look as if it were not installed."""
+        return None if name.split(".")[0] in ("torch", "torchvision") else _find(name, path, target)
+
+    PathFinder.find_spec = _find_without_torch  # type: ignore[method-assign,assignment]
     os.environ["OMP_NUM_THREADS"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

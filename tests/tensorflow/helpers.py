@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -48,11 +49,20 @@ def write_photographs(folder: Path) -> Path:
     return folder
 
 
+def tiny_network(self: Any, size: int, weights: str | None) -> Any:
+    """Stands in for `KerasModel._build` where it does not matter which network runs: made in a moment."""
+    images = keras.Input((size, size, 3))
+    features = keras.layers.Conv2D(8, 4, strides=4, activation="relu", name="conv")(images)
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(features))
+    return keras.Model(images, keras.layers.Dense(1000, name="predictions")(features))
+
+
 def favour(model: Any, *classes: int) -> None:
-    """Lift some classes above all others by the bias of the last layer, so that hits happen."""
-    (bias,) = [weight for weight in model.weights if weight.path.endswith("conv_preds/bias")]
+    """Lift some classes above all others, the last the highest, so that hits happen."""
+    kernel, bias = model.get_layer("predictions").weights
+    kernel.assign(0.001 * kernel)
     lifted = np.zeros(1000, dtype=np.float32)
-    lifted[list(classes)] = 0.01 * np.arange(1, len(classes) + 1)
+    lifted[list(classes)] = 1 + np.arange(len(classes))
     bias.assign(lifted)
 
 

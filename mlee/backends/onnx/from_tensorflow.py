@@ -15,6 +15,10 @@ from mlee.backends.tensorflow.framework import keras, tf
 from mlee.backends.tensorflow.inference import TensorFlowInference
 from mlee.backends.tensorflow.trouble import expected_trouble
 
+# isort: split
+# Keras imports it late, and says less clearly that it is missing. It imports TensorFlow: the guard above must come first.
+import tf2onnx  # noqa: F401
+
 
 class OnnxFromTensorFlow(OnnxInference):
     """A classifier of Keras, exported by `tf2onnx`."""
@@ -22,8 +26,6 @@ class OnnxFromTensorFlow(OnnxInference):
     name = "onnx_tensorflow"
 
     def _open(self, request: InferenceRequest) -> Source:
-        import tf2onnx  # noqa: F401 - Keras imports it late, and says less clearly that it is missing
-
         self._tensorflow = TensorFlowInference(request)
         return self._tensorflow
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from contextlib import suppress
 from typing import Any
 
 from mlee.backends.gpus import count_like_the_driver
@@ -11,7 +11,7 @@ from mlee.backends.gpus import count_like_the_driver
 count_like_the_driver()
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says: another one may load torch
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-if find_spec("triton") is not None:
+with suppress(ImportError):
     # Triton, which comes with PyTorch, crashes a process that loaded TensorFlow before it (tensorflow/tensorflow#124205).
     import triton  # noqa: F401
 

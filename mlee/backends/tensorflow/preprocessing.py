@@ -26,7 +26,8 @@ class Preprocessing:
         """Return the same for another input size [px]: the crop keeps its share of the image."""
         if size is None or size == self.crop_size:
             return self
-        resize = None if self.resize_size is None else round(size * self.resize_size / self.crop_size)
+        # Whole numbers: a size no machine can hold is refused later, and not by an overflow.
+        resize = None if self.resize_size is None else (2 * size * self.resize_size + self.crop_size) // (2 * self.crop_size)
         return replace(self, crop_size=size, resize_size=resize)
 
     def decode(self, encoded: Any) -> Any:
