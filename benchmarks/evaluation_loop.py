@@ -4,14 +4,16 @@ Run by hand, on an otherwise quiet machine::
 
     python benchmarks/evaluation_loop.py
     python benchmarks/evaluation_loop.py --models MobileNetV3Small --threads 1 --batches 10
+    python benchmarks/evaluation_loop.py --backend tensorflow
 
 The defaults take some ten minutes on two CPUs. No difference smaller than that of *bare again* means anything.
 
 Four passes over the same images by the same model object take turns, each round in a new order:
 
-* *bare*: ``for images in preloaded: model(images)`` under ``torch.inference_mode()``;
+* *bare*: ``for images in preloaded: model(images)`` under ``torch.inference_mode()``; with TensorFlow the same of its
+  `tf.function`, with ONNX Runtime of its session;
 * *bare again*: the same once more - what its ratio is away from 100 % is noise of the machine;
-* *evaluate*: `PyTorchInference.evaluate` on ``--data-path synthetic``, so that no loading of data stands in the way;
+* *evaluate*: the backend's `evaluate` on ``--data-path synthetic``, so that no loading of data stands in the way;
 * *measured*: `evaluate` in a window of a `Monitor` with the sensors of ``auto``, traces written to a folder as in a real
   run. Opening and closing the window lie outside the time, as they do in results.
 
@@ -23,21 +25,23 @@ more work to do; with ``--threads 1`` they hardly depend on what else the machin
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-
+from mlee.backends import inference_backend
 from mlee.backends.base import InferenceRequest
-from mlee.backends.pytorch.inference import PyTorchInference
 from mlee.monitor import Monitor
 from mlee.sensors.machine import cpu_name
+
+PACKAGES = {"pytorch": "torch", "tensorflow": "keras", "onnx_pytorch": "onnxruntime", "onnx_tensorflow": "onnxruntime"}
 
 
 class Times(NamedTuple):
@@ -54,17 +58,31 @@ def timed(work: Callable[[], object]) -> Times:
     return Times(time.perf_counter() - wall_s, time.process_time() - cpu_s)
 
 
-def passes(backend: PyTorchInference, folder: Path) -> dict[str, Callable[[], Times]]:
-    """Return the passes to compare, by name."""
-    # The bare loop needs the very same model and images: they are private because nobody else has a use for them.
-    model, device, dtype = backend.model, backend._device, backend._dtype
-    preloaded = [batch.images.to(device, dtype) for batch in backend.batches]
+def bare_loop(backend: Any) -> Callable[[], object]:
+    """Return the shortest loop over the images that the framework allows, the device synchronised at its end."""
+    if backend.name == "pytorch":
+        import torch
 
-    def bare() -> None:
-        with torch.inference_mode():
-            for images in preloaded:
-                model(images)
-        backend._synchronise()
+        # The bare loop needs the very same images, type and device: private because nobody else has a use for them.
+        images = [batch.images.to(backend._device, backend._dtype) for batch in backend.batches]
+
+        def bare() -> None:
+            with torch.inference_mode():
+                for one in images:
+                    backend.model(one)
+            backend._synchronise()
+
+        return bare
+    if backend.name == "tensorflow":
+        tensors = [batch.images for batch in backend.batches]
+        return lambda: [backend.forward(one) for one in tensors][-1].numpy()
+    arrays = [batch.images for batch in backend._batches()]
+    return lambda: [backend._session.run(one) for one in arrays]
+
+
+def passes(backend: Any, folder: Path) -> dict[str, Callable[[], Times]]:
+    """Return the passes to compare, by name."""
+    bare = bare_loop(backend)
 
     def evaluate() -> None:
         backend.evaluate(lambda samples: None)
@@ -90,7 +108,8 @@ def compare(model: str, args: argparse.Namespace) -> list[str]:
         weights="random",
         device=args.device,
     )
-    backend = PyTorchInference(request)
+    backend = inference_backend(args.backend)(request)
+    backend.warm_up(1)
     times: dict[str, list[Times]] = {}
     with tempfile.TemporaryDirectory() as folder:
         candidates = passes(backend, Path(folder))
@@ -123,13 +142,15 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16, help="images in a batch")
     parser.add_argument("--batches", type=int, default=4, help="batches in a pass")
     parser.add_argument("--rounds", type=int, default=20, help="how often each pass is timed")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
+    parser.add_argument("--backend", default="pytorch", choices=sorted(PACKAGES), help="as for infer.py")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of the framework")
     parser.add_argument("--device", default="auto", help="as for infer.py")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # before a framework is loaded
     rows = [row for model in args.models for row in compare(model, args)]
     print(
-        f"{cpu_name()}, {args.threads} threads, Python {platform.python_version()}, torch {torch.__version__}; "
+        f"{cpu_name()}, {args.threads} threads, Python {platform.python_version()}, "
+        f"{args.backend} with {PACKAGES[args.backend]} {version(PACKAGES[args.backend])}; "
         f"--device {args.device}, batch size {args.batch_size}, {args.rounds} rounds of {args.batches} batches\n"
     )
     print("| model | clock | bare [images/s] | bare again | evaluate | measured |")

@@ -124,7 +124,7 @@ def test_unreadable_images_are_skipped_and_counted_on_request(broken: tuple[str,
     for _ in range(2):
         outcome = tested.evaluate(nothing)
         assert (outcome.samples, outcome.top1_accuracy) == (len(left), pytest.approx(left.count(281) / len(left)))
-        (warning,) = tested.warnings() if tested._traced_late == 0 else list(tested.warnings())[1:]
+        (*_, warning) = tested.warnings()
         assert warning.code == "corrupt-images"
         assert warning.message.startswith(f"{len(broken)} images were skipped")
         assert all(name in warning.message for name in broken)
@@ -216,6 +216,14 @@ def test_a_compiled_model_gives_the_same_and_compiles_nothing_in_a_pass() -> Non
     assert np.allclose(tested.predict(), backend().predict(), rtol=1e-3, atol=1e-9)
 
 
+def test_a_batch_of_a_size_that_was_not_compiled_for_is_told(photographs: Path) -> None:
+    next(photographs.rglob("6.png")).write_bytes(b"x")  # leaves a last batch of 2 instead of 3
+    tested = backend(data_path=str(photographs), compile=True, skip_corrupt=True)
+    tested.warm_up(0)
+    tested.evaluate(nothing)
+    assert [warning.code for warning in tested.warnings()] == ["compiled-late", "corrupt-images"]
+
+
 @pytest.mark.parametrize("samples", [9, 8, 1])
 def test_several_devices_share_every_batch_and_give_what_one_gives(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = backend(data_path=f"synthetic:{samples}", batch_size=8)
@@ -272,6 +280,20 @@ def test_quicknet_without_larq_names_the_mend(name: str) -> None:
     with pytest.raises(BackendUnavailable, match="needs larq") as refused:
         backend(model=name)
     assert "larq-zoo" in (refused.value.hint or "")
+
+
+@real_network
+def test_quicknet_has_the_published_parameters_and_macs_where_larq_is_installed() -> None:
+    pytest.importorskip("larq_zoo")
+    for name, published in QUICKNET.items():
+        model = find_model(name).build(published.size, pretrained=False)
+        assert count_parameters(model) == published.parameters
+        assert count_macs(model) / 1e9 == pytest.approx(float(published.macs or 0), rel=0.02)
+
+
+def test_quicknet_takes_no_smaller_numbers() -> None:
+    with pytest.raises(ConfigError, match="fp32 only"):
+        backend(model="QuickNet", precision="bf16")
 
 
 @real_network
@@ -354,6 +376,8 @@ def _agrees(stated: str | int, found: float) -> bool:
     return abs(found - float(digits)) <= 0.5 * 10**-decimals + 1e-9
 
 
+#: Written by scripts/models_table.py.
+MODELS_TABLE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 _QUICK = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "EfficientNetB0", "NASNetMobile", "ConvNeXtTiny")
 
 
@@ -371,6 +395,9 @@ def test_parameters_and_macs_are_those_published(name: str) -> None:
         assert _agrees(published.parameters, parameters / 1e6)
     if published.macs is not None:
         assert macs == pytest.approx(float(published.macs), rel=0.02)
+    (row,) = [line for line in MODELS_TABLE.splitlines() if line.startswith(f"| {name} | {name} |")]
+    assert f"| {published.size} | {parameters:,}" in row
+    assert f"| {macs:.3f}" in row
 
 
 def test_every_classifier_of_keras_is_known_with_its_input_size_and_accuracy() -> None:

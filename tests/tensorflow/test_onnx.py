@@ -34,24 +34,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         "MobileNet",
         *[
             pytest.param(name, marks=pytest.mark.slow)
-            for name in (
-                *(
-                    "EfficientNetB0",
-                    "MobileNetV2",
-                    "MobileNetV3Small",
-                    "ResNet50",
-                    "ResNet50V2",
-                    "DenseNet121",
-                    "NASNetMobile",
-                ),
-                *("EfficientNetV2B0", "InceptionV3", "InceptionResNetV2", "Xception", "ConvNeXtTiny", "VGG16"),
-            )
+            for name in ("EfficientNetB0", "MobileNetV3Small", "DenseNet121", "Xception", "ConvNeXtTiny")
         ],
     ],
 )
 def test_an_exported_network_gives_what_the_original_gives(name: str) -> None:
-    size = 96 if name != "VGG16" else 32
-    tested = _onnx(model=name, image_size=size, data_path="sample:5", batch_size=2)
+    tested = _onnx(model=name, image_size=96, data_path="sample:5", batch_size=2)
     expected = tested._tensorflow.predict()
     largest = np.abs(expected).max()
     assert np.abs(tested.predict() - expected).max() < 1e-3 * largest

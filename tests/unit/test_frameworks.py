@@ -154,3 +154,17 @@ def test_a_missing_package_names_the_extras_that_install_it(
     assert f'".[{extras}]"' in (refused.value.hint or "")
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"\n{extra} = [\n" in text for extra in extras.split(","))
+
+
+def test_check_names_what_a_backend_lacks_and_the_extras_that_bring_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlee.cli import infer
+
+    really_find = backends.find_spec
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else really_find(name))
+    assert infer.main(["--check"]) == 0
+    out = capsys.readouterr().out
+    assert "--backend onnx_tensorflow  onnxruntime" in out
+    assert 'pip install -e ".[tensorflow,onnx]"' in out
+    assert "yes --backend simulated" in out

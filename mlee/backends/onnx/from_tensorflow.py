@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +39,12 @@ class OnnxFromTensorFlow(OnnxInference):
 
     def _export(self, path: Path) -> None:
         model, size = self._tensorflow.model, self._tensorflow.resolved.image_size
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.Normalization):
-                # As tensors these constants would become inputs of the exported model; as arrays they are part of it.
-                layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
         images = tf.TensorSpec((None, size, size, 3), tf.float32, name="images")
         logger = logging.getLogger("tf2onnx")
         level = logger.level
         logger.setLevel(logging.CRITICAL)  # it shows the traceback of an optimisation that it then leaves out
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _exportable(model):
                 warnings.simplefilter("ignore")
                 model.export(str(path), format="onnx", input_signature=[images], verbose=False)
         finally:
@@ -63,3 +62,29 @@ class OnnxFromTensorFlow(OnnxInference):
 
     def _loading(self) -> Any:
         return expected_trouble("A batch of images")
+
+
+@contextmanager
+def _exportable(model: Any) -> Iterator[None]:
+    """Have layers say what they compute in terms that tf2onnx knows; what they compute stays the same.
+
+    * Constants of a normalisation: as tensors they would become inputs of the exported model, as arrays they are part of it.
+    * Convolutions with a group for each channel (ConvNeXt): Keras compiles them with XLA, which hides them from the exporter.
+    """
+    changed = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+        elif isinstance(layer, keras.layers.Conv2D) and 1 < layer.groups == layer.filters == layer.input.shape[-1]:
+            layer.convolution_op = partial(_convolve_channels, strides=layer.strides, padding=layer.padding)
+            changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            del layer.convolution_op  # that of the class shows again
+
+
+def _convolve_channels(images: Any, kernel: Any, *, strides: tuple[int, int], padding: str) -> Any:
+    """Convolve each channel with its own kernel (height, width, 1, channels)."""
+    return tf.nn.depthwise_conv2d(images, tf.transpose(kernel, (0, 1, 3, 2)), (1, *strides, 1), padding.upper())

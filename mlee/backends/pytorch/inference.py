@@ -87,6 +87,8 @@ class PyTorchInference(InferenceBackend):
             "resize_size": int(preset.resize_size[0]),
             "interpolation": preset.interpolation.value,
             "cuda": torch.version.cuda if gpus else None,
+            # On GPUs cuDNN may choose an algorithm anew, and sums then come in another order.
+            "deterministic": not gpus,
         }
 
     @staticmethod

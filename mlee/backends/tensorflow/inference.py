@@ -16,12 +16,13 @@ from mlee.backends.tensorflow.data import Batches, make_batches
 from mlee.backends.tensorflow.devices import Placement, choose_devices
 from mlee.backends.tensorflow.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.tensorflow.framework import keras, tf
-from mlee.backends.tensorflow.models import ModelSource, find_model, load_weights_file, model_names
+from mlee.backends.tensorflow.models import ModelSource, QuickNet, find_model, load_weights_file, model_names
 from mlee.backends.tensorflow.preprocessing import Preprocessing
 from mlee.backends.tensorflow.trouble import expected_trouble
 from mlee.backends.threads import cpu_threads, loading_workers
 from mlee.backends.weights import choose_weights
 from mlee.datasets import SyntheticImages, open_dataset
+from mlee.errors import ConfigError
 from mlee.records import ModelFacts, Outcome, Warning
 
 #: Keras' names of the types of weights and images.
@@ -45,6 +46,8 @@ class TensorFlowInference(InferenceBackend):
             samples = min(samples, request.n_batches * global_batch_size)
         weights = choose_weights(request.weights)
         self._source = find_model(request.model, weights.name)
+        if request.precision != "fp32" and isinstance(self._source, QuickNet):
+            raise ConfigError(f"{self._source.name} runs in fp32 only, not {request.precision}.", "leave --precision out")
         self.preset = _preprocessing(self._source, request)
         check_fits(min(global_batch_size, samples), self.preset.crop_size)
         keras.config.set_dtype_policy(PRECISIONS[request.precision])
@@ -76,7 +79,10 @@ class TensorFlowInference(InferenceBackend):
             weights=weights_name,
         )
         self._skipped = Skipped(request.skip_corrupt)
-        self._traced_late = 0
+        self._compiled = self._made_late = 0
+        # XLA makes code for each size of a batch; Keras has it compile convolutions with groups, too.
+        self._by_size = request.compile or any(getattr(layer, "groups", 1) > 1 for layer in self.model.layers)
+        self._warm_sizes: set[int] = set()
         self._run = self._trace(PRECISIONS[request.precision], request.compile)
         uuids = visible_uuids() if gpus else ()
         self.resolved = Resolved(
@@ -117,6 +123,9 @@ class TensorFlowInference(InferenceBackend):
 
     def forward(self, images: Any) -> Any:
         """Logits (n, classes) of preprocessed images (n, size, size, 3); a GPU may still be computing them."""
+        if self._by_size and len(images) not in self._warm_sizes:
+            self._warm_sizes.add(len(images))
+            self._compiled += 1
         return self._run(images)
 
     def warm_up(self, batches: int) -> None:
@@ -136,7 +145,7 @@ class TensorFlowInference(InferenceBackend):
 
     def evaluate(self, progress: Progress) -> Outcome:
         """Run the data through the model once."""
-        traced_before = self._run.experimental_get_tracing_count()
+        made_before = self._compiled + self._run.experimental_get_tracing_count()
         with expected_trouble(f"A batch of images in {self.facts.name}"):
             outcome = evaluate(
                 self.batches,
@@ -146,7 +155,7 @@ class TensorFlowInference(InferenceBackend):
                 data=self.dataset.name,
                 skipped=self._skipped,
             )
-        self._traced_late += self._run.experimental_get_tracing_count() - traced_before
+        self._made_late += self._compiled + self._run.experimental_get_tracing_count() - made_before
         return outcome
 
     def predict(self) -> npt.NDArray[np.float32]:
@@ -161,10 +170,10 @@ class TensorFlowInference(InferenceBackend):
 
     def warnings(self) -> Iterator[Warning]:
         """Name the images that were skipped in the last pass, and what was traced in any."""
-        if self._traced_late:
+        if self._made_late:
             yield Warning(
                 code="compiled-late",
-                message=f"{self._traced_late} times a model was traced inside a timed pass: its time and energy count",
+                message=f"{self._made_late} times a model was traced or compiled inside a timed pass: its time and energy count",
             )
         yield from self._skipped.warnings()
 

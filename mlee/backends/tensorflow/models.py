@@ -127,7 +127,6 @@ class QuickNet(ModelSource):
 
     def build(self, size: int, pretrained: bool) -> Any:
         """Build the network without its softmax; larq downloads published weights from GitHub."""
-        os.environ["TF_USE_LEGACY_KERAS"] = "1"  # larq is made for Keras 2
         try:
             import larq_zoo
             import tf_keras

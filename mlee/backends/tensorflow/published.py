@@ -73,10 +73,10 @@ def _resnet(top1: float, top5: float, parameters: int, macs: str | None) -> Publ
     )  # fmt: skip
 
 
-def _quicknet(top1: float, top5: float, parameters: int) -> Published:
+def _quicknet(top1: float, top5: float, parameters: int, macs: str) -> Published:
     return Published(
         module="larq_zoo.sota", crop="margin", interpolation="bicubic", top1=top1, top5=top5, accuracy_source=_LARQ,
-        parameters=parameters, parameters_source=STUDY_2022,
+        parameters=parameters, parameters_source=STUDY_2022, macs=macs, macs_source=STUDY_2022,
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ PUBLISHED: dict[str, Published] = {
 }  # fmt: skip
 
 QUICKNET: dict[str, Published] = {
-    "QuickNetSmall": _quicknet(59.4, 81.8, 12_664_344),
-    "QuickNet": _quicknet(63.3, 84.6, 13_243_720),
-    "QuickNetLarge": _quicknet(66.9, 87.0, 23_359_304),
+    "QuickNetSmall": _quicknet(59.4, 81.8, 12_664_344, "1.172"),
+    "QuickNet": _quicknet(63.3, 84.6, 13_243_720, "1.880"),
+    "QuickNetLarge": _quicknet(66.9, 87.0, 23_359_304, "3.730"),
 }
