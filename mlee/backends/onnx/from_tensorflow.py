@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,20 +70,30 @@ def _exportable(model: Any) -> Iterator[None]:
     """Have layers say what they compute in terms that tf2onnx knows; what they compute stays the same.
 
     * Constants of a normalisation: as tensors they would become inputs of the exported model, as arrays they are part of it.
-    * Convolutions with a group for each channel (ConvNeXt): Keras compiles them with XLA, which hides them from the exporter.
+    * Convolutions with a group for each channel (ConvNeXt): Keras compiles them with XLA, which hides them.
+    * GELU: TensorFlow computes it with erfc, which tf2onnx does not know.
     """
-    changed = []
+    convolutions, gelus = [], []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
         elif isinstance(layer, keras.layers.Conv2D) and 1 < layer.groups == layer.filters == layer.input.shape[-1]:
             layer.convolution_op = partial(_convolve_channels, strides=layer.strides, padding=layer.padding)
-            changed.append(layer)
+            convolutions.append(layer)
+        elif isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.gelu:
+            layer.activation = _gelu
+            gelus.append(layer)
     try:
         yield
     finally:
-        for layer in changed:
+        for layer in convolutions:
             del layer.convolution_op  # that of the class shows again
+        for layer in gelus:
+            layer.activation = keras.activations.gelu
+
+
+def _gelu(features: Any) -> Any:
+    return 0.5 * features * (1.0 + tf.math.erf(features * math.sqrt(0.5)))
 
 
 def _convolve_channels(images: Any, kernel: Any, *, strides: tuple[int, int], padding: str) -> Any:

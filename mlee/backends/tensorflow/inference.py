@@ -173,7 +173,8 @@ class TensorFlowInference(InferenceBackend):
         if self._made_late:
             yield Warning(
                 code="compiled-late",
-                message=f"{self._made_late} times a model was traced or compiled inside a timed pass: its time and energy count",
+                message=f"{self._made_late} times a model was traced or compiled inside a timed pass: "
+                "its time and energy count",
             )
         yield from self._skipped.warnings()
 
