@@ -1,10 +1,12 @@
-"""UUIDs of the GPUs a framework sees, for frameworks that do not tell them."""
+"""UUIDs of the GPUs a framework sees, for frameworks that do not tell them, and those it could not use."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from mlee.errors import SensorUnavailable
+from mlee.records import Warning
 from mlee.sensors.visible_gpus import select_gpus
 
 
@@ -28,3 +30,10 @@ def visible_uuids() -> tuple[str, ...]:
         return tuple(by_index[index] for index in chosen)
     finally:
         nvml.nvmlShutdown()
+
+
+def idle_gpus(framework: str, mend: str) -> Iterator[Warning]:
+    """Warn that a run that was free to choose took the CPU, where there are GPUs its build of the framework cannot use."""
+    count = len(visible_uuids())
+    if count:
+        yield Warning(code="gpu-unused", message=f"{count} GPUs are here, but this build of {framework} uses none: {mend}")

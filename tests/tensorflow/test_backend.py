@@ -414,6 +414,15 @@ def test_every_classifier_of_keras_is_known_with_its_input_size_and_accuracy() -
     assert re.match("https://keras.io", accuracy.source)
 
 
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
+@pytest.mark.parametrize(("device", "codes"), [("auto", ["gpu-unused"]), ("cpu", [])])
+def test_gpus_that_this_build_cannot_use_are_told_unless_the_user_chose(
+    device: str, codes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlee.backends.gpus.visible_uuids", lambda: ("GPU-1", "GPU-2"))
+    assert [warning.code for warning in backend(device=device).warnings()] == codes
+
+
 def test_an_error_of_the_framework_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     tested = backend()
 

@@ -229,3 +229,14 @@ def test_a_run_is_described_as_it_is(tmp_path: Path) -> None:
     assert (result.config.backend, result.config.device, result.outcome.samples) == ("onnx_pytorch", "cpu", 5)
     assert result.model.macs_method is not None
     assert result.model.macs_method.startswith("of the original")
+
+
+@pytest.mark.parametrize(("device", "codes"), [("auto", ["gpu-unused"]), ("cpu", [])])
+def test_gpus_that_this_build_cannot_use_are_told_unless_the_user_chose(
+    device: str, codes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr("mlee.backends.gpus.visible_uuids", lambda: ("GPU-1", "GPU-2"))
+    warnings = list(OnnxFromPyTorch(_request(device=device)).warnings())
+    assert [warning.code for warning in warnings] == codes
+    assert all("2 GPUs" in warning.message and "onnxruntime-gpu" in warning.message for warning in warnings)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
 from mlee.backends.batches import warm_up_sizes
 from mlee.backends.evaluation import Batch, NumpyCounter, Skipped, check_finite, evaluate
-from mlee.backends.gpus import visible_uuids
-from mlee.backends.onnx.runtime import Session, choose_gpu, count_parameters
+from mlee.backends.gpus import idle_gpus, visible_uuids
+from mlee.backends.onnx.runtime import GPU_BUILD, Session, choose_gpu, count_parameters
 from mlee.backends.threads import cpu_threads
 from mlee.datasets import Dataset
 from mlee.errors import BackendError, ConfigError
@@ -62,6 +62,7 @@ class OnnxInference(InferenceBackend):
         if request.compile:
             raise ConfigError("--compile is for PyTorch and TensorFlow; ONNX Runtime optimises every model.", "leave it out")
         gpu = choose_gpu(request.device)
+        self._chose_cpu = request.device == "auto" and gpu is None
         self._threads = cpu_threads()
         self._source = self._open(replace(request, device="cpu"))
         self.dataset = self._source.dataset
@@ -160,7 +161,7 @@ class OnnxInference(InferenceBackend):
         return self._source.published_accuracy()
 
     def warnings(self) -> Iterator[Warning]:
-        """Say where the export differs from the original, and name the images that were skipped in the last pass."""
+        """Tell of an export that differs, of images that were skipped in the last pass, and of GPUs that went unused."""
         if not self._difference <= _SAME * self._largest_output:
             yield Warning(
                 code="export-differs",
@@ -168,6 +169,8 @@ class OnnxInference(InferenceBackend):
                 f"where the largest is {self._largest_output:.2g}",
             )
         yield from self._skipped.warnings()
+        if self._chose_cpu:
+            yield from idle_gpus("ONNX Runtime", GPU_BUILD)
 
 
 def _array(tensor: Any) -> Any:

@@ -18,6 +18,7 @@ import onnxruntime  # noqa: E402
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _ERRORS_ONLY = 3
+GPU_BUILD = "`pip install onnxruntime-gpu` in place of onnxruntime"
 
 
 def choose_gpu(wanted: str) -> int | None:
@@ -30,7 +31,7 @@ def choose_gpu(wanted: str) -> int | None:
     if not available:
         raise ConfigError(
             f"--device {wanted}: ONNX Runtime has no CUDA provider here.",
-            "pass --device cpu; with an NVIDIA GPU, `pip install onnxruntime-gpu` in place of onnxruntime",
+            f"pass --device cpu; with an NVIDIA GPU, {GPU_BUILD}",
         )
     if wanted in ("auto", "cuda"):
         return 0

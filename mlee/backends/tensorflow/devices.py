@@ -10,6 +10,8 @@ from mlee.backends.tensorflow.framework import tf
 from mlee.backends.threads import cpu_threads
 from mlee.errors import ConfigError
 
+GPU_BUILD = "`pip install 'tensorflow[and-cuda]'` in place of tensorflow-cpu"
+
 
 def choose_devices(wanted: str) -> tuple[list[str], list[int]]:
     """Resolve --device to TensorFlow's names and the indices of GPUs; raises `ConfigError`.
@@ -35,7 +37,7 @@ def _choose(wanted: str, available: int) -> list[int]:
     if not available:
         raise ConfigError(
             f"--device {wanted}: TensorFlow finds no GPU.",
-            "pass --device cpu; with an NVIDIA GPU, `pip install 'tensorflow[and-cuda]'` in place of tensorflow-cpu",
+            f"pass --device cpu; with an NVIDIA GPU, {GPU_BUILD}",
         )
     if wanted in ("auto", "cuda"):
         return list(range(available))
@@ -68,7 +70,9 @@ class Placement:
             context = tf.distribute.get_replica_context()
             number, of = context.replica_id_in_sync_group, context.num_replicas_in_sync
             count = tf.shape(whole)[0]
-            return work(whole[count * number // of : count * (number + 1) // of])
+            with tf.device("CPU:0"):  # where the batch is: no device gets more than its share
+                part = whole[count * number // of : count * (number + 1) // of]
+            return work(part)
 
         results = self._strategy.run(share, args=(images,))
         return tf.concat(self._strategy.experimental_local_results(results), axis=0)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
 from mlee.backends.batches import check_fits, warm_up_sizes
 from mlee.backends.evaluation import NumpyCounter, Skipped, check_finite, evaluate
-from mlee.backends.gpus import visible_uuids
+from mlee.backends.gpus import idle_gpus, visible_uuids
 from mlee.backends.tensorflow.data import Batches, make_batches
-from mlee.backends.tensorflow.devices import Placement, choose_devices
+from mlee.backends.tensorflow.devices import GPU_BUILD, Placement, choose_devices
 from mlee.backends.tensorflow.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.tensorflow.framework import keras, tf
 from mlee.backends.tensorflow.models import ModelSource, QuickNet, find_model, load_weights_file, model_names
@@ -84,6 +84,7 @@ class TensorFlowInference(InferenceBackend):
         self._by_size = request.compile or any(getattr(layer, "groups", 1) > 1 for layer in self.model.layers)
         self._warm_sizes: set[int] = set()
         self._run = self._trace(PRECISIONS[request.precision], request.compile)
+        self._chose_cpu = request.device == "auto" and not gpus
         uuids = visible_uuids() if gpus else ()
         self.resolved = Resolved(
             device=",".join(f"cuda:{index}" for index in gpus) or "cpu",
@@ -169,7 +170,7 @@ class TensorFlowInference(InferenceBackend):
         return self._source.published_accuracy()
 
     def warnings(self) -> Iterator[Warning]:
-        """Name the images that were skipped in the last pass, and what was traced in any."""
+        """Name the images that were skipped in the last pass, what was traced in any, and GPUs that went unused."""
         if self._made_late:
             yield Warning(
                 code="compiled-late",
@@ -177,6 +178,8 @@ class TensorFlowInference(InferenceBackend):
                 "its time and energy count",
             )
         yield from self._skipped.warnings()
+        if self._chose_cpu:
+            yield from idle_gpus("TensorFlow", GPU_BUILD)
 
 
 def _preprocessing(source: ModelSource, request: InferenceRequest) -> Preprocessing:
