@@ -32,7 +32,8 @@ class SyntheticBatches:
         """Yield the batches of a pass, none of them labelled; the last may be smaller."""
         for index, start in enumerate(range(0, self._samples, self._batch_size)):
             images = self._batches[index % len(self._batches)]
-            yield Batch(images[: min(self._batch_size, self._samples - start)], None)
+            left = self._samples - start
+            yield Batch(images if left >= len(images) else images[:left], None)  # TensorFlow copies what it cuts
 
     def start(self) -> None:
         """Do nothing: all images are there."""

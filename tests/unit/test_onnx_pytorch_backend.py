@@ -19,6 +19,7 @@ from mlee.backends.base import InferenceRequest  # noqa: E402
 from mlee.backends.onnx import runtime  # noqa: E402
 from mlee.backends.onnx.from_pytorch import OnnxFromPyTorch  # noqa: E402
 from mlee.backends.onnx.runtime import Session  # noqa: E402
+from mlee.backends.pytorch.models import TorchvisionModel  # noqa: E402
 from mlee.errors import BackendError, ConfigError, DataError  # noqa: E402
 from mlee.runner import MeasuringOptions, run_inference  # noqa: E402
 
@@ -72,22 +73,20 @@ def test_real_weights_see_the_same_in_the_photographs_as_with_pytorch() -> None:
     "name",
     [
         pytest.param(name, marks=pytest.mark.slow)
-        for name in (
-            *("mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "resnet50", "resnext50_32x4d", "densenet121"),
-            *(
-                "regnet_x_400mf",
-                "inception_v3",
-                "googlenet",
-                "vgg11",
-                "convnext_tiny",
-                "vit_b_32",
-                "swin_t",
-                "shufflenet_v2_x0_5",
-            ),
-        )
+        for name in ("mobilenet_v3_small", "densenet121", "inception_v3", "regnet_x_400mf", "convnext_tiny", "vit_b_32")
     ],
 )
-def test_networks_of_every_family_give_what_the_original_gives(name: str) -> None:
+def test_networks_of_several_families_give_what_the_original_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = TorchvisionModel.build
+
+    def without_zeros(self: TorchvisionModel, pretrained: bool) -> Any:
+        model = build(self, pretrained)
+        for parameter in model.parameters():
+            if not parameter.any():  # ViT's last layer begins with zeros, and then everything is equal
+                torch.nn.init.normal_(parameter, std=0.02)
+        return model
+
+    monkeypatch.setattr(TorchvisionModel, "build", without_zeros)
     size = {"inception_v3": 96, "vit_b_32": None}.get(name, 64)
     tested = OnnxFromPyTorch(_request(model=name, image_size=size, data_path="sample:3", batch_size=2))
     expected = tested._pytorch.predict().numpy()

@@ -134,7 +134,8 @@ class OnnxInference(InferenceBackend):
 
     def _batches(self) -> Iterator[Batch]:
         for images, targets, corrupt in self._source.batches:
-            yield Batch(_array(images), None if targets is None else _array(targets), corrupt)
+            # No copies: both frameworks lend their memory this way.
+            yield Batch(np.asarray(images), None if targets is None else np.asarray(targets), corrupt)
 
     def evaluate(self, progress: Progress) -> Outcome:
         """Run the data through the model once."""
@@ -171,7 +172,3 @@ class OnnxInference(InferenceBackend):
         yield from self._skipped.warnings()
         if self._chose_cpu:
             yield from idle_gpus("ONNX Runtime", GPU_BUILD)
-
-
-def _array(tensor: Any) -> Any:
-    return tensor.numpy() if hasattr(tensor, "numpy") else tensor
