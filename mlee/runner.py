@@ -112,9 +112,11 @@ def _try_sensors(names: Sequence[str], sensor_options: SensorOptions) -> None:
 
 def _sensor_options(backend: InferenceBackend, options: MeasuringOptions) -> SensorOptions:
     resolved = backend.resolved
+    # Without the driver's library some frameworks use a GPU whose UUID nobody tells.
+    on_gpu = bool(resolved.gpu_uuids) or resolved.device.startswith("cuda")
     return SensorOptions(
         gpu_uuids=resolved.gpu_uuids or None,
-        gpus_unused_because=None if resolved.gpu_uuids else f"The run uses no GPU (device {resolved.device}).",
+        gpus_unused_because=None if on_gpu else f"The run uses no GPU (device {resolved.device}).",
         cpu_watts=options.cpu_watts,
     )
 

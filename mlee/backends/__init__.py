@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple
 
 from mlee.backends.base import InferenceBackend
-from mlee.errors import BackendUnavailable, ConfigError
+from mlee.errors import BackendError, BackendUnavailable, ConfigError
 
-#: name -> module, class, and the extra that installs it
-_BACKENDS: dict[str, tuple[str, str, str]] = {
-    "pytorch": ("mlee.backends.pytorch.inference", "PyTorchInference", "pytorch"),
-    "simulated": ("mlee.backends.simulated", "SimulatedInference", ""),
+
+class _Entry(NamedTuple):
+    """Where a backend is, which packages it loads (its framework first), and the extras of this project with them."""
+
+    module: str
+    class_name: str
+    packages: tuple[str, ...] = ()
+    extras: str = ""
+
+
+_ONNX = ("onnxruntime", "onnx")
+_BACKENDS: dict[str, _Entry] = {
+    "pytorch": _Entry("mlee.backends.pytorch.inference", "PyTorchInference", ("torch", "torchvision"), "pytorch"),
+    "tensorflow": _Entry("mlee.backends.tensorflow.inference", "TensorFlowInference", ("tensorflow", "keras"), "tensorflow"),
+    "onnx_pytorch": _Entry(
+        "mlee.backends.onnx.from_pytorch", "OnnxFromPyTorch", ("torch", "torchvision", *_ONNX, "onnxscript"), "pytorch,onnx"
+    ),
+    "onnx_tensorflow": _Entry(
+        "mlee.backends.onnx.from_tensorflow",
+        "OnnxFromTensorFlow",
+        ("tensorflow", "keras", *_ONNX, "tf2onnx"),
+        "tensorflow,onnx",
+    ),
+    "simulated": _Entry("mlee.backends.simulated", "SimulatedInference"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)
+#: Loaded into one process they crash each other on some machines.
+_FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
 
 def inference_backend(name: str) -> type[InferenceBackend]:
-    """Return a backend's class; raises `BackendUnavailable` naming the install command when its framework is missing."""
+    """Return a backend's class.
+
+    Raises `BackendUnavailable` naming the install command when its framework is missing, and `BackendError` in a process
+    that has loaded another framework.
+    """
     if name not in _BACKENDS:
         raise ConfigError(f"Unknown backend '{name}'.", f"use one of {', '.join(BACKEND_NAMES)}")
-    module, class_name, extra = _BACKENDS[name]
+    entry = _BACKENDS[name]
+    for framework, title in _FRAMEWORKS.items():
+        if entry.packages and framework not in entry.packages and framework in sys.modules:
+            raise BackendError(
+                f"Backend {name} cannot be opened in a process that has loaded {title}.",
+                "measure it in a process of its own",
+            )
     try:
-        backend: type[InferenceBackend] = getattr(import_module(module), class_name)
+        backend: type[InferenceBackend] = getattr(import_module(entry.module), entry.class_name)
     except ImportError as error:
         raise BackendUnavailable(
             f"Backend {name} needs {error.name or 'a package'}, which cannot be imported ({error}).",
-            f'run `pip install ".[{extra}]"` in the folder of this project',
+            install_command(name),
         ) from error
     return backend
+
+
+def missing_packages(name: str) -> tuple[str, ...]:
+    """Name the packages of a backend that are not installed; none is loaded to find out."""
+    return tuple(package for package in _BACKENDS[name].packages if find_spec(package) is None)
+
+
+def install_command(name: str) -> str:
+    """Return the advice that installs what a backend needs."""
+    return f'run `pip install -e ".[{_BACKENDS[name].extras}]"` in the folder of this project'

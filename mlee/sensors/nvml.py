@@ -63,7 +63,7 @@ class NvmlSensor(Sensor):
     def _open(self, options: SensorOptions) -> None:
         nvml = self._nvml
         gpus = list_gpus(nvml)
-        selection = select_gpus(gpus, os.environ, options.gpu_uuids, _mig_parents(nvml, gpus))
+        selection = select_gpus(gpus, os.environ, options.gpu_uuids, mig_parents(nvml, gpus))
         self.notes.extend(selection.notes)
         if not selection.indices:
             raise SensorUnavailable(selection.reason or "The driver reports no GPU.", selection.hint)
@@ -259,7 +259,7 @@ def _limits(nvml: Any, handle: Any) -> dict[str, Any]:
     return limits
 
 
-def _mig_parents(nvml: Any, gpus: list[Gpu]) -> dict[str, int]:
+def mig_parents(nvml: Any, gpus: list[Gpu]) -> dict[str, int]:
     """Map the UUID of each MIG slice to the index of the GPU it is part of."""
     parents: dict[str, int] = {}
     for gpu in gpus:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,22 @@ def test_inference_measures_the_gpu(tmp_path: Path) -> None:
         assert gpu.energy_j is not None
         assert gpu.energy_j > 0
         assert gpu.provenance == "measured"
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "onnx_pytorch", "onnx_tensorflow"])
+def test_other_frameworks_use_and_measure_the_gpu(backend: str, tmp_path: Path) -> None:
+    """In a process of their own, as always; skipped where their build has no CUDA."""
+    options = ["--backend", backend, "--device", "cuda", "--infer-model", "MobileNetV2", "--weights", "random"]
+    options += ["--data-path", "synthetic:1000", "--batch-size", "64", "--idle-seconds", "2", "--output-dir", str(tmp_path)]
+    infer = Path(__file__).parents[2] / "infer.py"
+    done = subprocess.run([sys.executable, infer, *options], capture_output=True, text=True, timeout=560, check=False)
+    if done.returncode == 2 and ("finds no GPU" in done.stderr or "no CUDA provider" in done.stderr):
+        pytest.skip(done.stderr.splitlines()[0])
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*/result.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert result["config"]["device"].startswith("cuda:0")
+    assert (result["outcome"]["samples"], result["details"]["deterministic"]) == (1000, False)
+    energies = [entry["energy_j"] for entry in result["measurements"][0]["devices"] if entry["device"]["kind"] == "gpu"]
+    assert energies
+    assert all(energy > 0 for energy in energies)

@@ -37,11 +37,14 @@ MEASURE = (
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {
-    *("torch", "torchvision", "tensorflow", "onnx", "onnxruntime", "pynvml", "psutil", "dash", "plotly", "pandas"),
+    *("torch", "torchvision", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pynvml", "psutil", "dash"),
+    *("plotly", "pandas", "reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
     *("dash_mantine_components", "dash_ag_grid", "flask", "gunicorn", "waitress"),
-    *("reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
 }
-FRAMEWORKS = ("mlee.backends.pytorch",)
+#: TensorFlow must be imported behind a guard (see there); tf2onnx imports it, too.
+TENSORFLOW = {"tensorflow", "keras", "triton"}
+TENSORFLOW_GUARD = "mlee.backends.tensorflow.framework"
+FRAMEWORKS = ("mlee.backends.pytorch", "mlee.backends.tensorflow", "mlee.backends.onnx")
 #: Modules that only their package imports, lazily: they may import heavy libraries at their top.
 LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex")
 MAX_LINES = 300
@@ -134,6 +137,14 @@ def test_frameworks_are_reached_by_name_only(module: str) -> None:
         return
     reached = [name for name, _ in _imports(_tree(module), top_only=False) if name.startswith(FRAMEWORKS)]
     assert not reached
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name != TENSORFLOW_GUARD])
+def test_tensorflow_is_imported_in_one_place(module: str) -> None:
+    found = [name for name, _ in _imports(_tree(module), top_only=False)]
+    assert not TENSORFLOW & {name.split(".")[0] for name in found}
+    if "tf2onnx" in found:
+        assert found.index(TENSORFLOW_GUARD) < found.index("tf2onnx"), "the guard comes first"
 
 
 def _speaks(tree: ast.AST) -> Iterator[str]:

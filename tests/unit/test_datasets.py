@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlee.datasets import ImageList, SyntheticImages, open_dataset
+from mlee.datasets import ImageList, SyntheticImages, open_dataset, without_records
 from mlee.datasets.imagenet import wordnet_ids
+from mlee.datasets.records import RecordFiles
 from mlee.errors import ConfigError, DataError
 from tests.simulated.rights import without_root_rights
 
@@ -274,3 +276,43 @@ def test_the_sample_repeats_six_photographs_with_every_label_a_person_would_acce
     assert found.labels[0] == (281, 282, 285)
     assert all(path.is_file() for path in found.paths)
     assert "not an ImageNet accuracy" in (found.note or "")
+
+
+def _shards(folder: Path, *counts: int) -> None:
+    """TFRecord files without content worth reading: length, check sum, record, check sum."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, count in enumerate(counts):
+        records = b"".join(struct.pack("<QI", size, 0) + b"r" * size + b"sums" for size in range(1, count + 1))
+        (folder / f"imagenet2012-validation.tfrecord-{number:05d}-of-{len(counts):05d}").write_bytes(records)
+
+
+def test_records_are_counted_without_tensorflow_and_refused_where_they_cannot_be_read(tmp_path: Path) -> None:
+    _shards(tmp_path, 3, 0, 5)
+    found = open_dataset(str(tmp_path))
+    assert isinstance(found, RecordFiles)
+    assert (found.counts, len(found)) == ((3, 0, 5), 8)
+    with pytest.raises(
+        ConfigError, match=f"{tmp_path} holds TFRecord files, which --backend pytorch cannot read"
+    ) as refused:
+        without_records(found, "pytorch")
+    assert "--backend tensorflow" in (refused.value.hint or "")
+
+
+def test_the_newest_version_of_prepared_records_is_taken(tmp_path: Path) -> None:
+    _shards(tmp_path / "imagenet2012" / "5.0.0", 1)
+    _shards(tmp_path / "imagenet2012" / "10.0.0", 2)
+    assert len(open_dataset(str(tmp_path))) == 2
+
+
+def test_a_length_that_leads_nowhere_is_refused_by_file_and_record(tmp_path: Path) -> None:
+    _shards(tmp_path, 2)
+    (shard,) = tmp_path.iterdir()
+    shard.write_bytes(shard.read_bytes() + struct.pack("<QI", 2**63, 0))
+    with pytest.raises(DataError, match=r"00000-of-00001 ends in the middle of record 2"):
+        open_dataset(str(tmp_path))
+
+
+def test_records_without_any_image_are_refused(tmp_path: Path) -> None:
+    _shards(tmp_path, 0)
+    with pytest.raises(DataError):
+        open_dataset(str(tmp_path))

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from mlee.datasets import Dataset, ImageList, SyntheticImages
+from mlee.backends.batches import SyntheticBatches, target_matrix
+from mlee.backends.evaluation import Batch
+from mlee.datasets import ImageList, SyntheticImages
 from mlee.errors import BackendError
-
-#: Random images of this many batches are kept and taken in turn: more would only cost memory.
-_SYNTHETIC_BATCHES = 4
-
-
-class Batch(NamedTuple):
-    """Images (n, 3, s, s), right classes (n, k) padded with -1 or `None`, and files that could not be read."""
-
-    images: torch.Tensor
-    targets: torch.Tensor | None
-    corrupt: tuple[str, ...] = ()
 
 
 class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
@@ -50,32 +41,10 @@ class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
 def _collate(rows: Sequence[tuple[torch.Tensor | str, tuple[int, ...]]]) -> Batch:
     corrupt = tuple(image for image, _ in rows if isinstance(image, str))
     images = [image for image, _ in rows if isinstance(image, torch.Tensor)]
-    labels = [label for image, label in rows if isinstance(image, torch.Tensor)]
-    width = max((len(label) for label in labels), default=0)
-    targets = torch.tensor([[*label, *[-1] * (width - len(label))] for label in labels]) if width else None
-    return Batch(torch.stack(images) if images else torch.empty(0), targets, corrupt)
-
-
-class _SyntheticBatches:
-    """Random images in memory, the same for the same seed."""
-
-    def __init__(self, samples: int, batch_size: int, image_size: int, seed: int, pin: bool) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self._samples = samples
-        self._batch_size = batch_size
-        kept = min(_SYNTHETIC_BATCHES, len(self))
-        shape = (min(batch_size, samples), 3, image_size, image_size)
-        self._batches = [torch.randn(shape, generator=generator) for _ in range(kept)]
-        if pin:
-            self._batches = [batch.pin_memory() for batch in self._batches]
-
-    def __len__(self) -> int:
-        return -(-self._samples // self._batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for index, start in enumerate(range(0, self._samples, self._batch_size)):
-            images = self._batches[index % len(self._batches)]
-            yield Batch(images[: min(self._batch_size, self._samples - start)], None)
+    targets = target_matrix(tuple(label for image, label in rows if isinstance(image, torch.Tensor)))
+    return Batch(
+        torch.stack(images) if images else torch.empty(0), None if targets is None else torch.from_numpy(targets), corrupt
+    )
 
 
 class _Ranges:
@@ -120,7 +89,7 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._loader)
 
-    def start_workers(self) -> None:
+    def start(self) -> None:
         """Start the workers and leave them idle.
 
         Forking is not part of the model's energy. Taking one batch of a real pass would not do: what the workers had
@@ -140,11 +109,11 @@ class ImageLoader:
             self._ranges.warming = False
 
 
-Batches = ImageLoader | _SyntheticBatches
+Batches = ImageLoader | SyntheticBatches
 
 
 def make_batches(
-    dataset: Dataset,
+    dataset: ImageList | SyntheticImages,
     preprocess: Callable[[Any], torch.Tensor],
     *,
     samples: int,
@@ -156,5 +125,11 @@ def make_batches(
 ) -> Batches:
     """Batches in the data set's order; the last, smaller one is kept."""
     if isinstance(dataset, SyntheticImages):
-        return _SyntheticBatches(samples, batch_size, image_size, seed, cuda)
+        generator = torch.Generator().manual_seed(seed)
+
+        def random_images(count: int) -> torch.Tensor:
+            images = torch.randn((count, 3, image_size, image_size), generator=generator)
+            return images.pin_memory() if cuda else images
+
+        return SyntheticBatches(samples, batch_size, random_images)
     return ImageLoader(_ImageFiles(dataset, preprocess, samples), batch_size, workers, cuda)

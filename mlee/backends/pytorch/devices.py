@@ -1,14 +1,10 @@
-"""What a run works on: CPU or GPUs, and how many processes load its images."""
+"""What a run works on: CPU or GPUs."""
 
 from __future__ import annotations
-
-import os
 
 import torch
 
 from mlee.errors import ConfigError
-
-_MAX_WORKERS = 8
 
 
 def choose_devices(wanted: str) -> tuple[torch.device, list[int]]:
@@ -29,12 +25,3 @@ def choose_devices(wanted: str) -> tuple[torch.device, list[int]]:
 def describe_devices(device: torch.device, gpus: list[int]) -> str:
     """Name the devices as a result does."""
     return "cpu" if device.type == "cpu" else ",".join(f"cuda:{index}" for index in gpus)
-
-
-def choose_workers(wanted: int | None, synthetic: bool) -> int:
-    """Resolve --workers: `None` chooses by the CPUs this process may use."""
-    if wanted is not None:
-        return wanted
-    cpus = len(os.sched_getaffinity(0))
-    # On two CPUs a worker beside the model only takes turns with it.
-    return 0 if synthetic or cpus <= 2 else min(_MAX_WORKERS, cpus // 2)

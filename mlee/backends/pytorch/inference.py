@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import nn
 from torchvision.transforms._presets import ImageClassification
 
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
+from mlee.backends.batches import check_fits, warm_up_sizes
+from mlee.backends.evaluation import Skipped, check_finite, evaluate
 from mlee.backends.pytorch.compiling import compile_whole, graphs_compiled
-from mlee.backends.pytorch.data import Batches, ImageLoader, make_batches
-from mlee.backends.pytorch.devices import choose_devices, choose_workers, describe_devices
+from mlee.backends.pytorch.counting import TorchCounter
+from mlee.backends.pytorch.data import Batches, make_batches
+from mlee.backends.pytorch.devices import choose_devices, describe_devices
 from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
-from mlee.backends.pytorch.trouble import check_fits, expected_trouble
-from mlee.datasets import SyntheticImages, open_dataset
-from mlee.errors import BackendError, ConfigError, DataError
+from mlee.backends.pytorch.trouble import expected_trouble
+from mlee.backends.threads import loading_workers
+from mlee.backends.weights import choose_weights
+from mlee.datasets import SyntheticImages, open_dataset, without_records
+from mlee.errors import BackendError, ConfigError
 from mlee.records import ModelFacts, Outcome, Warning
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,16 +38,16 @@ class PyTorchInference(InferenceBackend):
         self._device, gpus = choose_devices(request.device)
         self._dtype = PRECISIONS[request.precision]
         global_batch_size = request.batch_size * max(1, len(gpus))
-        self.dataset = open_dataset(request.data_path)
+        self.dataset = without_records(open_dataset(request.data_path), self.name)
         samples = len(self.dataset)
         if request.n_batches is not None:
             samples = min(samples, request.n_batches * global_batch_size)
         self._source, model, weights = _load(request)
-        preset = _preprocessing(self._source, request, min(global_batch_size, samples))
+        self.preset = preset = _preprocessing(self._source, request, min(global_batch_size, samples))
         image_size = int(preset.crop_size[0])
-        workers = choose_workers(request.workers, isinstance(self.dataset, SyntheticImages))
+        workers = loading_workers(request.workers, isinstance(self.dataset, SyntheticImages))
         with expected_trouble("The random images"):
-            self._batches: Batches = make_batches(
+            self.batches: Batches = make_batches(
                 self.dataset,
                 preset,
                 samples=samples,
@@ -63,10 +67,10 @@ class PyTorchInference(InferenceBackend):
         )
         self._image_size = image_size
         self._skip_corrupt = request.skip_corrupt
-        self._corrupt: list[str] = []
+        self._skipped = Skipped(request.skip_corrupt)
         self._compiled = request.compile
         self._compiled_late = 0
-        self._model = self._place(model, gpus)
+        self.model = self._place(model, gpus)
         self.resolved = Resolved(
             device=describe_devices(self._device, gpus),
             image_size=image_size,
@@ -83,6 +87,8 @@ class PyTorchInference(InferenceBackend):
             "resize_size": int(preset.resize_size[0]),
             "interpolation": preset.interpolation.value,
             "cuda": torch.version.cuda if gpus else None,
+            # On GPUs cuDNN may choose an algorithm anew, and sums then come in another order.
+            "deterministic": not gpus,
         }
 
     @staticmethod
@@ -114,18 +120,14 @@ class PyTorchInference(InferenceBackend):
                 images = torch.rand(size, 3, self._image_size, self._image_size)
                 with torch.inference_mode():
                     checksum += self._forward(images).sum(dtype=torch.float64)
-            if isinstance(self._batches, ImageLoader):
-                self._batches.start_workers()
+            self.batches.start()
             self._synchronise()
-        self._check_finite(checksum)
+        check_finite(float(checksum), self.facts.name)
 
     def _warm_up_sizes(self, batches: int) -> list[int]:
-        full, rest = divmod(self.resolved.samples, self.resolved.global_batch_size)
         if self._compiled:
             batches = max(1, batches)
-        if not batches:
-            return []
-        sizes = [self.resolved.global_batch_size] * (batches if full else 0) + [rest]
+        sizes = warm_up_sizes(batches, self.resolved.samples, self.resolved.global_batch_size)
         if self._compiled and self._skip_corrupt:
             # After two sizes there is code for all of them, but for 1, which PyTorch always compiles separately.
             sizes += [max(sizes) - 1, 1]
@@ -134,7 +136,7 @@ class PyTorchInference(InferenceBackend):
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         try:
             with expected_trouble(f"A batch of {len(images)} images"):
-                logits: torch.Tensor = self._model(images.to(self._device, self._dtype, non_blocking=True))
+                logits: torch.Tensor = self.model(images.to(self._device, self._dtype, non_blocking=True))
         except BackendError:
             raise
         except Exception as error:
@@ -153,77 +155,27 @@ class PyTorchInference(InferenceBackend):
 
         Hits are counted on the device and fetched once at the end: no batch waits for the host.
         """
-        self._corrupt = []
         compiled_before = graphs_compiled() if self._compiled else 0
-        samples = labelled = 0
-        hits1 = hits5 = loss_sum = torch.zeros((), device=self._device)
-        # Any NaN or inf shows in the sum; finite outputs cannot overflow it, since even fp32 ends at 3e38, fp64 at 2e308.
-        checksum = torch.zeros((), dtype=torch.float64, device=self._device)
-        one_label = True
+        counter = TorchCounter(self._forward, self._device, self._synchronise)
         with expected_trouble("A batch of images"):
             # Compiled code tells tensors made in inference mode from others: all images, of whatever source and for the
             # warm-up, are made outside it.
-            for images, targets, corrupt in self._batches:
-                if corrupt:
-                    self._note_corrupt(corrupt)
-                if not len(images):
-                    continue
-                with torch.inference_mode():
-                    logits = self._forward(images)
-                    checksum += logits.sum(dtype=torch.float64)
-                    samples += len(images)
-                    if targets is not None:
-                        labelled += len(targets)
-                        right = targets.to(self._device, non_blocking=True)
-                        top5 = logits.topk(min(5, logits.shape[1])).indices
-                        hit = (top5[:, :, None] == right[:, None, :]).any(2)
-                        hits1 = hits1 + hit[:, 0].sum()
-                        hits5 = hits5 + hit.any(1).sum()
-                        one_label = one_label and right.shape[1] == 1
-                        if one_label:
-                            loss = nn.functional.cross_entropy(logits.float(), right[:, 0], reduction="sum")
-                            loss_sum = loss_sum + loss
-                progress(samples)
-            self._synchronise()
+            outcome = evaluate(
+                self.batches, counter, progress, model=self.facts.name, data=self.dataset.name, skipped=self._skipped
+            )
         if self._compiled:
             self._compiled_late += graphs_compiled() - compiled_before
-        if not samples:
-            raise DataError("No image could be read.", "check --data-path")
-        self._check_finite(checksum + loss_sum if one_label else checksum)
-        if not labelled:
-            return Outcome(samples=samples)
-        return Outcome(
-            samples=samples,
-            loss=float(loss_sum) / labelled if one_label else None,
-            top1_accuracy=int(hits1) / labelled,
-            top5_accuracy=int(hits5) / labelled,
-            accuracy_provenance="measured",
-            accuracy_source=self.dataset.name,
-        )
-
-    def _check_finite(self, checksum: torch.Tensor) -> None:
-        if not torch.isfinite(checksum):
-            raise BackendError(
-                f"{self.facts.name} gives outputs that are not finite numbers.",
-                "check --weights, or pass --precision fp32 or bf16",
-            )
+        return outcome
 
     def predict(self) -> torch.Tensor:
         """Logits of all samples (n, classes) on the CPU in fp32, for comparing backends; not measured."""
         outputs: list[torch.Tensor] = []
         with expected_trouble("A batch of images"):
-            for images, _, _ in self._batches:
+            for images, _, _ in self.batches:
                 if len(images):
                     with torch.inference_mode():
                         outputs.append(self._forward(images).float().cpu())
         return torch.cat(outputs)
-
-    def _note_corrupt(self, files: tuple[str, ...]) -> None:
-        self._corrupt.extend(files)
-        if not self._skip_corrupt:
-            raise DataError(
-                f"An image cannot be read: {files[0]}.", "repair or remove it, or pass --skip-corrupt to go on without"
-            )
 
     def _synchronise(self) -> None:
         if self._device.type == "cuda":
@@ -241,37 +193,19 @@ class PyTorchInference(InferenceBackend):
                 code="compiled-late",
                 message=f"{self._compiled_late} times a model was compiled inside a timed pass: its time and energy count",
             )
-        if self._corrupt:
-            names = "; ".join(self._corrupt[:3]) + (" ..." if len(self._corrupt) > 3 else "")
-            yield Warning(code="corrupt-images", message=f"{len(self._corrupt)} images were skipped: {names}")
+        yield from self._skipped.warnings()
 
 
 def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
     """Build the model with the weights asked for; the third value says in words which weights these are."""
-    if request.weights == "random":
-        source = find_model(request.model)
+    weights = choose_weights(request.weights)
+    source = find_model(request.model, weights.name)
+    if weights.random:
         return source, source.build(pretrained=False), "random"
-    if request.weights == "pretrained":
-        source = find_model(request.model)
-        return source, source.build(pretrained=True), source.weights_name
-    try:
-        path = Path(request.weights).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"--weights {request.weights}: {error}", "write the path in full") from error
-    try:
-        is_file = path.is_file()
-    except OSError as error:
-        raise ConfigError(
-            f"--weights {request.weights} cannot be read: {error.strerror}.", "use pretrained, random, or a readable file"
-        ) from error
-    if is_file:
-        source = find_model(request.model)
+    if weights.file is not None:
         model = source.build(pretrained=False)
-        load_weights_file(model, path)
-        return source, model, f"file {path.name}"
-    if path.suffix:
-        raise ConfigError(f"--weights {path} does not exist.", "use pretrained, random, or an existing file")
-    source = find_model(request.model, request.weights)
+        load_weights_file(model, weights.file)
+        return source, model, f"file {weights.file.name}"
     return source, source.build(pretrained=True), source.weights_name
 
 

@@ -28,6 +28,7 @@ Preprocessing = Callable[[Any], torch.Tensor]
 _RANDOM_OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"init_weights": False, "aux_logits": False},
     "inception_v3": {"init_weights": False},
+    "vit_h_14": {"image_size": 518},
 }
 
 

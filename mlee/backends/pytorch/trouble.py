@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from mlee.errors import BackendError, ConfigError
+from mlee.errors import BackendError
 
 #: PyTorch has an exception of its own only for the memory of GPUs.
 _OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "out of memory", "not enough memory", "overflowed")
@@ -33,14 +31,3 @@ def expected_trouble(what: str) -> Iterator[None]:
                 f"{what} does not fit into memory.", "pass a smaller --batch-size or --image-size, or use a smaller model"
             ) from error
         raise
-
-
-def check_fits(images: int, size: int) -> None:
-    """Raise `ConfigError` where a batch of so many square images is more than this machine could ever hold."""
-    try:
-        torch.empty(images, 3, size, size)  # reserved, never touched: this costs nothing
-    except (RuntimeError, MemoryError, TypeError) as error:  # TypeError: beyond 64 bits
-        raise ConfigError(
-            f"A batch of {images} images of {size} x {size} pixels does not fit into memory.",
-            "pass a smaller --image-size or --batch-size",
-        ) from error

@@ -1,0 +1,1 @@
+"""ONNX Runtime: models of PyTorch and TensorFlow, exported before the measurement."""

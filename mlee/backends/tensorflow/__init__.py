@@ -1,0 +1,1 @@
+"""TensorFlow: the classifiers of keras.applications, and QuickNet where larq is installed."""

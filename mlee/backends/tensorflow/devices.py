@@ -1,0 +1,78 @@
+"""What a run works on: CPU or GPUs, how many threads, and where a model's variables and computations go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any, cast
+
+from mlee.backends.tensorflow.framework import tf
+from mlee.backends.threads import cpu_threads
+from mlee.errors import ConfigError
+
+GPU_BUILD = "`pip install 'tensorflow[and-cuda]'` in place of tensorflow-cpu"
+
+
+def choose_devices(wanted: str) -> tuple[list[str], list[int]]:
+    """Resolve --device to TensorFlow's names and the indices of GPUs; raises `ConfigError`.
+
+    `auto` takes all GPUs or else the CPU, `cuda` all GPUs, `cuda:N` one. GPUs that are not taken are hidden, for
+    TensorFlow reserves the memory of those it sees.
+    """
+    # Fails once TensorFlow has started: then an earlier model of this process has settled it, with the same options.
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(cpu_threads())
+    gpus = tf.config.list_physical_devices("GPU")
+    chosen = _choose(wanted, len(gpus))
+    with suppress(RuntimeError):
+        tf.config.set_visible_devices([gpus[index] for index in chosen], "GPU")
+        for index in chosen:
+            tf.config.experimental.set_memory_growth(gpus[index], True)
+    return ([f"GPU:{number}" for number in range(len(chosen))] if chosen else ["CPU:0"]), chosen
+
+
+def _choose(wanted: str, available: int) -> list[int]:
+    if wanted == "cpu" or (wanted == "auto" and not available):
+        return []
+    if not available:
+        raise ConfigError(
+            f"--device {wanted}: TensorFlow finds no GPU.",
+            f"pass --device cpu; with an NVIDIA GPU, {GPU_BUILD}",
+        )
+    if wanted in ("auto", "cuda"):
+        return list(range(available))
+    kind, _, number = wanted.partition(":")
+    if kind != "cuda" or not number.isdigit() or int(number) >= available:
+        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
+    return [int(number)]
+
+
+class Placement:
+    """Puts variables and computations on one device, or copies of them on several (a `MirroredStrategy`)."""
+
+    def __init__(self, devices: list[str]) -> None:
+        """Take TensorFlow's names of logical devices: "CPU:0", "GPU:1"."""
+        self._device = devices[0]
+        self._strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else None
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context in which variables belong on the devices."""
+        found = self._strategy.scope() if self._strategy is not None else tf.device(self._device)
+        return cast(AbstractContextManager[Any], found)
+
+    def run(self, work: Callable[[Any], Any], images: Any) -> Any:
+        """Apply `work` to images (n, ...), each device taking its share; results in order. A graph function."""
+        if self._strategy is None:
+            with tf.device(self._device):
+                return work(images)
+
+        def share(whole: Any) -> Any:
+            context = tf.distribute.get_replica_context()
+            number, of = context.replica_id_in_sync_group, context.num_replicas_in_sync
+            count = tf.shape(whole)[0]
+            with tf.device("CPU:0"):  # where the batch is: no device gets more than its share
+                part = whole[count * number // of : count * (number + 1) // of]
+            return work(part)
+
+        results = self._strategy.run(share, args=(images,))
+        return tf.concat(self._strategy.experimental_local_results(results), axis=0)
