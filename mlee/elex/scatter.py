@@ -267,6 +267,14 @@ def _rings(selection: Selection, x: Axis, y: Axis, drawn: Any, theme: str) -> Fi
     }
 
 
+def _sides(x: Axis, values: Floats, largest: float) -> list[str]:
+    """Put names to the right of their points, but to the left where the plot ends."""
+    smallest = float(np.nanmin(x.values))
+    scale = np.log10 if x.log else np.asarray
+    span = scale(largest) - scale(smallest)
+    return ["middle left" if scale(value) > scale(largest) - 0.2 * span else "middle right" for value in values]
+
+
 def _names(selection: Selection, x: Axis, y: Axis, drawn: Any, theme: str) -> Figure:
     """Write names at the front and the reference: as many as can be read."""
     front = pareto_front(
@@ -282,7 +290,7 @@ def _names(selection: Selection, x: Axis, y: Axis, drawn: Any, theme: str) -> Fi
         "x": numbers(x.values[where]),
         "y": numbers(y.values[where]),
         "text": [f"{text(selection.models[n], 24)}" for n in where],
-        "textposition": "middle right",
+        "textposition": _sides(x, x.values[where], float(np.nanmax(x.values[drawn]))),
         "textfont": {"size": 11, "color": SURFACES[theme].ink},
         "hoverinfo": "skip",
         "cliponaxis": True,

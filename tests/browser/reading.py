@@ -38,6 +38,7 @@ def point(page: Page, name: str) -> dict[str, Any]:
 
 def apart(page: Page) -> list[dict[str, Any]]:
     """All points, those farthest from others first: a pointer finds them and nothing else."""
+    page.evaluate("window.scrollTo(0, 0)")  # to where the mouse can go
     every = points(page)
 
     def room(one: dict[str, Any]) -> float:
