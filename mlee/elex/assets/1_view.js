@@ -50,11 +50,12 @@ window.elex = (function () {
     Object.assign(elex.now, parts);
     if (!elex.defaults) return;
     const next = elex.compose(elex.now, elex.defaults, location.search);
-    if (next === elex.compose_again(location.search)) return;
+    if (next === elex.tidy(location.search)) return;
     history.pushState(null, "", location.pathname + next);
     elex.refresh();
   };
-  elex.compose_again = (search) => { const text = new URLSearchParams(search).toString(); return text ? "?" + text : ""; };
+  /* Write an address as `compose` would. */
+  elex.tidy = (search) => { const text = new URLSearchParams(search).toString(); return text ? "?" + text : ""; };
 
   /* ---- parts of the page ---- */
   const underway = {}; // part -> its request: a newer one of the same part ends it
