@@ -150,7 +150,7 @@ def _compress_later(files: list[Path]) -> None:
     command = [
         sys.executable,
         "-c",
-        "import sys; from mlee.elex.bundles import compress; compress(sys.argv[1:])",
+        "import os, sys; os.nice(19); from mlee.elex.bundles import compress; compress(sys.argv[1:])",
         *map(str, files),
     ]
     with contextlib.suppress(OSError):
@@ -163,7 +163,6 @@ def compress(names: list[str]) -> None:
     """Write the best brotli of each `.raw` file beside it, and remove that."""
     import brotli
 
-    os.nice(19)
     for raw in map(Path, names):
         write_atomically(raw.with_suffix(".br"), brotli.compress(raw.read_bytes(), quality=_BEST))
         raw.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ _TABS = {
     "ratings": "Ratings",
     "table": "Table",
     "metrics": "Metrics",
-    "compare": "Compare",
+    "compare": ["Compare", html.Span(id="compare-count")],
     "time": "Power over time",
 }
 _MEANING = ("clearly better", "better", "about as good", "worse", "clearly worse")

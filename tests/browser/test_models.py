@@ -77,6 +77,8 @@ def test_models_side_by_side(visitor: Visitor, published: str) -> None:
         page.mouse.move(each["left"], each["top"])
         expect(page.locator("#facts h2")).to_have_text(each["name"])
         page.click("#compare-button")
+        expect(page.locator("#compare-button")).to_contain_text("Compared")
+    expect(page.locator("#compare-count")).to_have_text(" (2)")
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator(".comparison thead")).to_contain_text(both[0]["name"])
     expect(page.locator(".comparison")).to_contain_text("\N{MULTIPLICATION SIGN}")

@@ -47,6 +47,7 @@
     find("panel").classList.toggle("pinned", Boolean(kept));
     find("pin-words").textContent = kept ? "kept" : "click to keep";
     find("unpin-button").disabled = !kept;
+    countCompared();
     if (labelled) elex.change({ i: labelled });
     else if (kept) { if (kept !== elex.shown) elex.show(kept); }
     else if (found.example && !elex.points().some((each) => each.id === elex.shown)) elex.show(found.example);
@@ -116,6 +117,12 @@
   const library = () => (late = late || elex.load(document.body.dataset.late).catch((error) => { late = null; throw error; }));
 
   /* ---- the model's panel ---- */
+  /* Say on the button whether the model shown is compared, and on the tab how many are. */
+  function countCompared() {
+    const compared = elex.now.c || [];
+    find("compare-button").textContent = compared.includes(elex.shown) ? "Compared \u2713" : "Compare";
+    find("compare-count").textContent = compared.length ? ` (${compared.length})` : "";
+  }
   /* Show a model: its label at once, the rest as it comes. */
   elex.show = function (id) {
     if (!find("panel")) return;
@@ -124,6 +131,7 @@
     find("panel-empty").hidden = Boolean(id);
     find("panel-body").hidden = !id;
     find("compare-button").disabled = !id;
+    countCompared();
     describe(location.search, elex.theme());
   };
   function describe(search, theme) {
