@@ -34,7 +34,7 @@
     if (!gd.listening) {
       gd.listening = true;
       const idOf = (event) => (event.points.find((each) => each.customdata) || { customdata: [""] }).customdata[0];
-      gd.on("plotly_hover", (event) => { if (!elex.now.i && idOf(event)) elex.show(idOf(event)); });
+      gd.on("plotly_hover", (event) => { if (!elex.now.i && idOf(event)) elex.show(idOf(event), true); });
       gd.on("plotly_click", (event) => { if (idOf(event)) elex.change({ i: idOf(event) }); });
       gd.on("plotly_afterplot", placeRing);
     }

@@ -124,7 +124,8 @@
     find("compare-count").textContent = compared.length ? ` (${compared.length})` : "";
   }
   /* Show a model: its label at once, the rest as it comes. */
-  elex.show = function (id) {
+  let resting = null;
+  elex.show = function (id, passing) {
     if (!find("panel")) return;
     elex.shown = id;
     elex.placeRing();
@@ -132,20 +133,28 @@
     find("panel-body").hidden = !id;
     find("compare-button").disabled = !id;
     countCompared();
-    describe(location.search, elex.theme());
+    clearTimeout(resting);
+    label(id, location.search);
+    // A pointer that only passes by wants the label; the rest is for one that stays.
+    if (passing) resting = setTimeout(() => describe(location.search, elex.theme()), 120);
+    else describe(location.search, elex.theme());
   };
+  function label(id, search) {
+    if (!id) return;
+    const source = elex.address(`label/${id}.svg`, search, RATING);
+    if (find("label").getAttribute("src") !== source) find("label").src = source;
+  }
   function describe(search, theme) {
     const id = elex.shown;
     if (!id) return;
-    const image = find("label"), source = elex.address(`label/${id}.svg`, search, RATING);
-    if (image.getAttribute("src") !== source) image.src = source;
+    label(id, search);
     for (const format of ["pdf", "svg", "png"]) find("label-" + format).href = elex.address(`label/${id}.${format}`, search, RATING, { download: "1" });
     find("summary-link").href = elex.address(`summary/${id}.json`, search, RATING);
     find("log-link").href = elex.address(`log/${id}.json`, search, []);
     const query = new URLSearchParams(search);
     query.set("i", id);
     elex.part("facts", query.toString(), [...PLACE, ...RATING, "i"], { theme }, (found) => {
-      image.alt = found.alt || "";
+      find("label").alt = found.alt || "";
       set("facts", { children: found.children });
       find("profile").hidden = !found.figure;
       return elex.draw("profile", found.figure);
