@@ -164,7 +164,11 @@
   /* ---- the drawer with weights and thresholds ---- */
   const showTuning = () => elex.part("tuning", location.search, FIGURE, {}, (found) => {
     tuning = found.current;
-    set("tuning-controls", { children: found.children });
+    const typing = document.activeElement;
+    if (typing && typing.matches("#tuning-controls input[type=text]")) {
+      // Whoever types is not interrupted: the numbers stand there already, only the sliders follow.
+      for (const each of found.sliders) set(each.id, { value: each.value });
+    } else set("tuning-controls", { children: found.children });
   });
   elex.say = (message, bad) => set("upload-message", { children: message, className: bad ? "bad" : "good" });
   /* Put `key:value` in place of what a list `key:value,...` says of the key; null takes it out. */
@@ -216,7 +220,7 @@
     },
     tuned() {
       const by = triggered();
-      if (tuning && by.length === 1) tune(idOf(by[0]), by[0].value); // several at once: they were just made
+      if (tuning) by.forEach((each) => tune(idOf(each), each.value)); // those just made have the values that are known
       return nothing();
     },
     picked(rows) {
