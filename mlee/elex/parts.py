@@ -181,13 +181,7 @@ def _time(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> d
 
 def _tuning(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> dict[str, Any]:
     selection = select(data, view)
-    now = tuning_now(selection)
-    sliders = [
-        {"id": {"metric": key, "task": view.task, "tune": "slider"}, "value": sorted(each["thresholds"])}
-        for key, each in now.items()
-        if each["thresholds"]
-    ]
-    return {"children": tuning_controls(selection), "current": now, "sliders": sliders}
+    return {"children": tuning_controls(selection), "current": tuning_now(selection)}
 
 
 Part = Callable[[Explored, View, str, tuple[str, ...]], dict[str, Any]]

@@ -164,11 +164,7 @@
   /* ---- the drawer with weights and thresholds ---- */
   const showTuning = () => elex.part("tuning", location.search, FIGURE, {}, (found) => {
     tuning = found.current;
-    const typing = document.activeElement;
-    if (typing && typing.matches("#tuning-controls input[type=text]")) {
-      // Whoever types is not interrupted: the numbers stand there already, only the sliders follow.
-      for (const each of found.sliders) set(each.id, { value: each.value });
-    } else set("tuning-controls", { children: found.children });
+    set("tuning-controls", { children: found.children });
   });
   elex.say = (message, bad) => set("upload-message", { children: message, className: bad ? "bad" : "good" });
   /* Put `key:value` in place of what a list `key:value,...` says of the key; null takes it out. */
