@@ -8,10 +8,12 @@ The same classes are the schema of the result files (`mlee.results.store` valida
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Literal
+
+from mlee.record_checks import Strict, require, require_fractions, require_quantities
+from mlee.training_records import TrainingConfig, TrainingOutcome
 
 DeviceKind = Literal["gpu", "cpu", "dram", "system"]
 Method = Literal["counter", "integral", "model", "reported"]
@@ -24,31 +26,8 @@ Option = str | int | float | bool | None
 PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
 
 
-#: The largest float: a whole number above it cannot be computed with (NaN fails every comparison).
-_LARGEST = sys.float_info.max
-
-
-def _require(condition: bool, record: object, field: str, rule: str) -> None:
-    if not condition:
-        raise ValueError(f"{type(record).__name__}.{field} must be {rule}, got {getattr(record, field)!r}")
-
-
-def _require_quantities(record: object, *fields: str) -> None:
-    """Refuse a quantity that is negative, NaN or infinite; `None` (not measured) passes."""
-    for field in fields:
-        value = getattr(record, field)
-        _require(value is None or 0 <= value <= _LARGEST, record, field, "finite and not negative")
-
-
-class _Strict:
-    """Settings for reading records from files: no unknown fields, no NaN, no infinity."""
-
-    __slots__ = ()
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device(_Strict):
+class Device(Strict):
     """A part of the machine that takes power."""
 
     kind: DeviceKind
@@ -58,11 +37,11 @@ class Device(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require(self.index >= 0, self, "index", "0 or more")
+        require(self.index >= 0, self, "index", "0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window(_Strict):
+class Window(Strict):
     """A stretch of time [start_s, end_s) on the monotonic clock."""
 
     start_s: float
@@ -70,7 +49,7 @@ class Window(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require(self.end_s > self.start_s, self, "end_s", f"later than start_s={self.start_s!r}")
+        require(self.end_s > self.start_s, self, "end_s", f"later than start_s={self.start_s!r}")
 
     @property
     def duration_s(self) -> float:
@@ -79,7 +58,7 @@ class Window(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warning(_Strict):
+class Warning(Strict):
     """Something a reader of a result must know: a stable code and a sentence."""
 
     code: str
@@ -87,7 +66,7 @@ class Warning(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceEnergy(_Strict):
+class DeviceEnergy(Strict):
     """Energy of one device over one window [J], how it was obtained and how far to trust it.
 
     `energy_uncertainty_j` bounds what the sensor's resolution, its update period and gaps between readings can hide;
@@ -109,14 +88,12 @@ class DeviceEnergy(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require_quantities(
-            self, "energy_j", "energy_uncertainty_j", "mean_power_w", "max_power_w", "readings", "integral_j"
-        )
-        _require(0 <= self.coverage <= 1, self, "coverage", "between 0 and 1")
+        require_quantities(self, "energy_j", "energy_uncertainty_j", "mean_power_w", "max_power_w", "readings", "integral_j")
+        require(0 <= self.coverage <= 1, self, "coverage", "between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement(_Strict):
+class Measurement(Strict):
     """What a window took: its duration [s] and the energy of every device.
 
     `devices` are added up. `not_added` is recorded for information only, because it is part of (core, uncore) or contains
@@ -131,9 +108,9 @@ class Measurement(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require_quantities(self, "duration_s", "idle_power_w")
-        _require(self.duration_s > 0, self, "duration_s", "more than 0")
-        _require(self.started_at.tzinfo is not None, self, "started_at", "a time with a time zone")
+        require_quantities(self, "duration_s", "idle_power_w")
+        require(self.duration_s > 0, self, "duration_s", "more than 0")
+        require(self.started_at.tzinfo is not None, self, "started_at", "a time with a time zone")
 
     @property
     def energy_j(self) -> float | None:
@@ -175,7 +152,7 @@ class Measurement(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts(_Strict):
+class ModelFacts(Strict):
     """What is known of a model without running it. 1 MAC = 2 FLOP; MACs are for one sample."""
 
     name: str
@@ -187,11 +164,11 @@ class ModelFacts(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require_quantities(self, "parameters", "macs", "weights_bytes")
+        require_quantities(self, "parameters", "macs", "weights_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(_Strict):
+class Outcome(Strict):
     """What an inference run computed. Accuracies are fractions 0..1; `None` where nothing was labelled."""
 
     samples: int
@@ -203,15 +180,13 @@ class Outcome(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require_quantities(self, "samples", "loss")
-        _require(self.samples > 0, self, "samples", "1 or more")
-        for field in ("top1_accuracy", "top5_accuracy"):
-            value = getattr(self, field)
-            _require(value is None or 0 <= value <= 1, self, field, "between 0 and 1")
+        require_quantities(self, "samples", "loss")
+        require(self.samples > 0, self, "samples", "1 or more")
+        require_fractions(self, "top1_accuracy", "top5_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InferenceConfig(_Strict):
+class InferenceConfig(Strict):
     """Every option of an inference run after defaults are resolved."""
 
     infer_model: str
@@ -239,7 +214,7 @@ class InferenceConfig(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu(_Strict):
+class Gpu(Strict):
     """One GPU as the driver names it."""
 
     index: int
@@ -250,7 +225,7 @@ class Gpu(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionPlatform(_Strict):
+class ExecutionPlatform(Strict):
     """The machine and the software a run used."""
 
     os: str
@@ -264,17 +239,20 @@ class ExecutionPlatform(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult(_Strict):
-    """One finished run: everything that is needed to judge and compare it."""
+class RunResult(Strict):
+    """One finished run: everything that is needed to judge and compare it.
+
+    `measurements` holds one window a repeat at inference, and the sum of all epochs, validation included, at training.
+    """
 
     run_id: str
     task: Task
     started_at: datetime
-    config: InferenceConfig
+    config: InferenceConfig | TrainingConfig
     platform: ExecutionPlatform
     model: ModelFacts
     dataset: str
-    outcome: Outcome
+    outcome: Outcome | TrainingOutcome
     measurements: tuple[Measurement, ...]
     idle: Measurement | None = None
     not_measured: dict[str, str]
@@ -284,6 +262,11 @@ class RunResult(_Strict):
 
     def __post_init__(self) -> None:
         """Check the invariants."""
-        _require(self.started_at.tzinfo is not None, self, "started_at", "a time with a time zone")
-        _require(len(self.measurements) > 0, self, "measurements", "at least one window")
-        _require_quantities(self, "sampler_cpu_s")
+        require(self.started_at.tzinfo is not None, self, "started_at", "a time with a time zone")
+        require(len(self.measurements) > 0, self, "measurements", "at least one window")
+        training = self.task == "training"
+        require(isinstance(self.config, TrainingConfig) == training, self, "config", f"the options of a run of {self.task}")
+        require(
+            isinstance(self.outcome, TrainingOutcome) == training, self, "outcome", f"the outcome of a run of {self.task}"
+        )
+        require_quantities(self, "sampler_cpu_s")

@@ -74,6 +74,13 @@ def hardware_of(run: RunSummary, names: Mapping[str, str]) -> str:
     return " + ".join(f"{name} x{count}" if count > 1 else name for name, count in kinds.items())
 
 
+def base_environments(runs: Iterable[RunSummary]) -> dict[str, str]:
+    """Map each run's id to its hardware and software, whatever it did with them."""
+    runs = list(runs)
+    names = short_names([name for run in runs for name in (*run.gpu_names, run.cpu_name)])
+    return {run.run_id: f"{hardware_of(run, names)} - {' '.join(run.software)}" for run in runs}
+
+
 def environment_keys(runs: Iterable[RunSummary]) -> dict[str, str]:
     """Map each run's id to the key of its environment.
 
@@ -81,8 +88,7 @@ def environment_keys(runs: Iterable[RunSummary]) -> dict[str, str]:
     that was only estimated makes an environment of its own: an index compares like with like.
     """
     runs = list(runs)
-    names = short_names([name for run in runs for name in (*run.gpu_names, run.cpu_name)])
-    base = {run.run_id: f"{hardware_of(run, names)} - {' '.join(run.software)}" for run in runs}
+    base = base_environments(runs)
     precisions: dict[tuple[str, ...], set[str]] = defaultdict(set)
     batches: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for run in runs:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mlee.records import PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
+from mlee.training_records import TrainingOutcome
 
+_Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
 #: Format version of the files of 2022, which have none.
 VERSION_2022 = 1
 #: backend -> its name for people, and the packages whose version is the backend's, best first.
@@ -91,6 +93,17 @@ def find_version(packages: Mapping[str, str], candidates: tuple[str, ...]) -> st
 def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
     """Take from a result of version 2 what assessing needs; `source` names the file, `digest` its SHA-256."""
     first = result.measurements[0]
+    outcome = result.outcome
+    epochs: int | None = None
+    if isinstance(outcome, TrainingOutcome):
+        epochs = len(outcome.history)
+        accuracies: _Accuracies = (
+            outcome.best.validation_top1_accuracy,
+            outcome.best.validation_top5_accuracy,
+            "measured",
+        )
+    else:
+        accuracies = (outcome.top1_accuracy, outcome.top5_accuracy, outcome.accuracy_provenance)
     sensors = dict.fromkeys(device.sensor for device in first.devices if device.energy_j is not None)
     provenances = {measurement.provenance for measurement in result.measurements}
     idle = [measurement.idle_power_w for measurement in result.measurements]
@@ -112,8 +125,8 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
         parameters=result.model.parameters,
         macs=result.model.macs,
         weights_bytes=result.model.weights_bytes,
-        samples=result.outcome.samples,
-        epochs=None,
+        samples=outcome.samples,
+        epochs=epochs,
         repeats=tuple(
             Repeat(
                 duration_s=measurement.duration_s,
@@ -122,9 +135,9 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
             )
             for measurement in result.measurements
         ),
-        top1_accuracy=result.outcome.top1_accuracy,
-        top5_accuracy=result.outcome.top5_accuracy,
-        accuracy_provenance=result.outcome.accuracy_provenance,
+        top1_accuracy=accuracies[0],
+        top5_accuracy=accuracies[1],
+        accuracy_provenance=accuracies[2],
         provenance=next((name for name in PROVENANCE_ORDER if name in provenances), None),
         sensors=tuple(sensors),
         not_measured=result.not_measured,

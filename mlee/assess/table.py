@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from mlee.assess.environment import ESTIMATED, environment_keys
+from mlee.assess.environment import base_environments, environment_keys
 from mlee.assess.metrics import METRICS
 from mlee.assess.rules import RatingRules
 from mlee.assess.run import VERSION_2022, Repeat, RunSummary
@@ -28,6 +28,8 @@ FACTS = ("run_id", "started_at", "provenance", "scope", "repeats")
 STANDARD_ERROR, UNCERTAINTY = "__standard_error", "__uncertainty"
 #: Behind a metric's key in a pooled table: the number of repetitions its mean rests on, where it is not the row's `n`.
 COUNT = "__n"
+#: The data set, in small letters, for which the numbers of training epochs are published.
+IMAGENET = "imagenet"
 #: Images of the ImageNet validation set: what the files of 2022 do not say.
 SAMPLES_2022 = 50_000
 
@@ -37,8 +39,12 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
     import pandas as pd
 
     environments = environment_keys(runs)
-    accuracies = _accuracies(runs, environments)
-    rows = [_row(run, environments[run.run_id], accuracies, rules) for run in runs]
+    bases = base_environments(runs)
+    pretrained = _pretrained_accuracies(runs, bases)
+    rows = [
+        _row(run, environments[run.run_id], pretrained.get((run.dataset, bases[run.run_id], run.model)), rules)
+        for run in runs
+    ]
     metric_columns = [key + suffix for key in METRICS for suffix in ("", STANDARD_ERROR, UNCERTAINTY)]
     table = pd.DataFrame(rows, columns=[*KEYS, *FACTS, *metric_columns])
     return table.astype(dict.fromkeys(metric_columns, "float64"))
@@ -47,7 +53,7 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
 def _row(
     run: RunSummary,
     environment: str,
-    accuracies: Mapping[tuple[str, str, str], tuple[float | None, float | None]],
+    pretrained: tuple[float | None, float | None] | None,
     rules: RatingRules,
 ) -> dict[str, object]:
     row: dict[str, object] = {
@@ -73,14 +79,15 @@ def _row(
         row |= _spread("time_per_sample", durations, 1 / samples)
         row["top1_accuracy"], row["top5_accuracy"] = run.top1_accuracy, run.top5_accuracy
     elif run.epochs:
-        epochs = published_epochs(run.model)
+        epochs = published_epochs(run.model) if run.dataset.lower() == IMAGENET else None
         for name, values, unsure in (("energy", energies, unsure_j), ("time", durations, None)):
             row |= _spread(f"{name}_per_epoch", values, 1 / run.epochs, unsure)
             if epochs is not None:
                 row |= _spread(f"{name}_full_training", values, epochs / run.epochs, unsure)
-        # The accuracy a model is known for is that of its pre-trained weights, not that of a few epochs.
-        found = accuracies.get((run.dataset, _measured(environment), run.model), (None, None))
-        row["top1_accuracy"], row["top5_accuracy"] = found
+        own = (run.top1_accuracy, run.top5_accuracy)
+        # A few epochs of a full training say nothing of what it leads to: that is the accuracy of pre-trained weights.
+        partial = run.version == VERSION_2022 or (epochs is not None and run.epochs < epochs)
+        row["top1_accuracy"], row["top5_accuracy"] = (pretrained or (None, None)) if partial else own
     return row
 
 
@@ -125,15 +132,12 @@ def _spread(
     return row
 
 
-def _accuracies(
-    runs: Sequence[RunSummary], environments: Mapping[str, str]
+def _pretrained_accuracies(
+    runs: Sequence[RunSummary], bases: Mapping[str, str]
 ) -> dict[tuple[str, str, str], tuple[float | None, float | None]]:
+    """Accuracies that were found at inference, by data set, hardware with software, and model."""
     return {
-        (run.dataset, _measured(environments[run.run_id]), run.model): (run.top1_accuracy, run.top5_accuracy)
+        (run.dataset, bases[run.run_id], run.model): (run.top1_accuracy, run.top5_accuracy)
         for run in runs
         if run.task == "inference" and run.top1_accuracy is not None
     }
-
-
-def _measured(environment: str) -> str:
-    return environment.removesuffix(f" {ESTIMATED}")

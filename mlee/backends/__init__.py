@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlee.backends.base import InferenceBackend
+from mlee.backends.training_base import TrainingBackend
 from mlee.errors import BackendError, BackendUnavailable, ConfigError
 
 
@@ -36,6 +37,12 @@ _BACKENDS: dict[str, _Entry] = {
     "simulated": _Entry("mlee.backends.simulated", "SimulatedInference"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)
+_TRAINING: dict[str, tuple[str, str]] = {
+    "pytorch": ("mlee.backends.pytorch.training", "PyTorchTraining"),
+    "tensorflow": ("mlee.backends.tensorflow.training", "TensorFlowTraining"),
+    "simulated": ("mlee.backends.simulated_training", "SimulatedTraining"),
+}
+TRAINING_BACKEND_NAMES = tuple(_TRAINING)
 #: Loaded into one process they crash each other on some machines.
 _FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
@@ -46,8 +53,25 @@ def inference_backend(name: str) -> type[InferenceBackend]:
     Raises `BackendUnavailable` naming the install command when its framework is missing, and `BackendError` in a process
     that has loaded another framework.
     """
-    if name not in _BACKENDS:
-        raise ConfigError(f"Unknown backend '{name}'.", f"use one of {', '.join(BACKEND_NAMES)}")
+    _check_name(name, BACKEND_NAMES)
+    entry = _BACKENDS[name]
+    backend: type[InferenceBackend] = _load(name, entry.module, entry.class_name)
+    return backend
+
+
+def training_backend(name: str) -> type[TrainingBackend]:
+    """Return a backend's class for training; raises as `inference_backend` does."""
+    _check_name(name, TRAINING_BACKEND_NAMES)
+    backend: type[TrainingBackend] = _load(name, *_TRAINING[name])
+    return backend
+
+
+def _check_name(name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ConfigError(f"Unknown backend '{name}'.", f"use one of {', '.join(known)}")
+
+
+def _load(name: str, module: str, class_name: str) -> Any:
     entry = _BACKENDS[name]
     for framework, title in _FRAMEWORKS.items():
         if entry.packages and framework not in entry.packages and framework in sys.modules:
@@ -56,13 +80,12 @@ def inference_backend(name: str) -> type[InferenceBackend]:
                 "measure it in a process of its own",
             )
     try:
-        backend: type[InferenceBackend] = getattr(import_module(entry.module), entry.class_name)
+        return getattr(import_module(module), class_name)
     except ImportError as error:
         raise BackendUnavailable(
             f"Backend {name} needs {error.name or 'a package'}, which cannot be imported ({error}).",
             install_command(name),
         ) from error
-    return backend
 
 
 def missing_packages(name: str) -> tuple[str, ...]:

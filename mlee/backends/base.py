@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mlee.backends.trained import TrainedModel
 from mlee.datasets import Dataset
 from mlee.records import ModelFacts, Option, Outcome, Warning
 
@@ -16,9 +17,13 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceRequest:
-    """What the user asks for; `None` means that the backend chooses."""
+    """What the user asks for; `None` means that the backend chooses.
+
+    With `trained`, model, weights, classes and preprocessing are those of a folder that `train.py` made.
+    """
 
     model: str
+    trained: TrainedModel | None = None
     data_path: str = "sample"
     n_batches: int | None = None
     batch_size: int = 32

@@ -11,23 +11,25 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from mlee.records import RunResult
+from mlee.records import RunResult, Task
+from mlee.training_records import TrainingOutcome
 from mlee.units import percent, significant, with_unit
 
-_COLUMNS = (
-    "model",
-    "samples",
-    "time/sample",
-    "energy/sample",
-    "power",
-    "top-1",
-    "top-5",
-    "parameters",
-    "MACs",
-    "environment",
-)
+_COLUMNS: dict[Task, tuple[str, ...]] = {
+    "inference": (
+        *("model", "samples", "time/sample", "energy/sample", "power", "top-1", "top-5", "parameters", "MACs"),
+        "environment",
+    ),
+    "training": (
+        *("model", "epochs", "time/epoch", "energy/epoch", "power", "top-1", "top-5", "parameters", "MACs"),
+        "environment",
+    ),
+}
 #: The order in which columns go where the terminal is too narrow for all. The model stays.
-_DROPPED = ("top-5", "power", "MACs", "samples", "parameters", "environment", "top-1", "time/sample", "energy/sample")
+_DROPPED = (
+    *("top-5", "power", "MACs", "samples", "parameters", "environment", "epochs", "top-1"),
+    *("time/sample", "time/epoch", "energy/sample", "energy/epoch"),
+)
 _NOT_MEASURED = "-"
 
 
@@ -35,6 +37,7 @@ _NOT_MEASURED = "-"
 class Row:
     """What the summary shows of one run, ready to print: a text for each column, and which remarks it needs."""
 
+    task: Task
     cells: tuple[str, ...]
     environment: str
     estimated: bool
@@ -42,11 +45,21 @@ class Row:
 
 
 def summary_row(result: RunResult) -> Row:
-    """Condense a run into a row of the table; repeats are averaged."""
-    samples = result.outcome.samples
+    """Condense a run into a row of the table; repeats are averaged. A training shows the accuracy of its best epoch."""
+    outcome = result.outcome
+    published = False
+    if isinstance(outcome, TrainingOutcome):
+        count = len(outcome.history)
+        accuracies: tuple[float | None, ...] = (
+            outcome.best.validation_top1_accuracy,
+            outcome.best.validation_top5_accuracy,
+        )
+    else:
+        count = outcome.samples
+        accuracies = (outcome.top1_accuracy, outcome.top5_accuracy)
+        published = outcome.accuracy_provenance == "published"
     duration_s = fmean(measurement.duration_s for measurement in result.measurements)
     estimated = result.measurements[0].provenance == "estimated"
-    published = result.outcome.accuracy_provenance == "published"
     mark = "~" if estimated else ""
     energies = [measurement.energy_j for measurement in result.measurements if measurement.energy_j is not None]
     complete = len(energies) == len(result.measurements)
@@ -54,19 +67,16 @@ def summary_row(result: RunResult) -> Row:
     unsure_j = max(measurement.energy_uncertainty_j or 0.0 for measurement in result.measurements)
     cells = (
         result.model.name,
-        str(samples),
-        with_unit(duration_s / samples, "s"),
-        _or_gap(energy_j, lambda joules: f"{mark}{with_unit(joules / samples, 'J')}{_share(unsure_j, joules)}"),
+        str(count),
+        with_unit(duration_s / count, "s"),
+        _or_gap(energy_j, lambda joules: f"{mark}{with_unit(joules / count, 'J')}{_share(unsure_j, joules)}"),
         _or_gap(energy_j, lambda joules: mark + with_unit(joules / duration_s, "W")),
-        *(
-            _or_gap(accuracy, lambda fraction: percent(fraction) + (" (p)" if published else ""))
-            for accuracy in (result.outcome.top1_accuracy, result.outcome.top5_accuracy)
-        ),
+        *(_or_gap(found, lambda share: percent(share) + (" (p)" if published else "")) for found in accuracies),
         with_unit(result.model.parameters, ""),
         _or_gap(result.model.macs, lambda macs: with_unit(macs, "")),
     )
     environment = f"{result.config.backend} on {result.config.device}"
-    return Row(cells, environment, estimated and complete, published)
+    return Row(result.task, cells, environment, estimated and complete, published)
 
 
 def _width(columns: Mapping[str, Sequence[str]]) -> int:
@@ -83,14 +93,14 @@ def _share(unsure_j: float, energy_j: float) -> str:
 
 
 def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
-    """Make the summary table of runs for a terminal of `width` columns: what does not fit is left out, never cut."""
+    """Make the summary table of runs of one task for a terminal of `width` columns: what does not fit is left out, never cut."""
     environments = sorted({row.environment for row in rows})
     several = len(environments) > 1
     where = "" if several else f", {environments[0]}"
     table = Table(title=f"{title}{where}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     columns = {
         name: [name, *(cells[index] for cells in ((*row.cells, row.environment) for row in rows))]
-        for index, name in enumerate(_COLUMNS)
+        for index, name in enumerate(_COLUMNS[rows[0].task])
     }
     if not several:
         del columns["environment"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mlee.datasets.records import RecordFiles, find_records
 from mlee.errors import ConfigError, DataError
@@ -40,7 +42,21 @@ class SyntheticImages:
         return self.count
 
 
-Dataset = ImageList | SyntheticImages | RecordFiles
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageArray:
+    """Images in memory: pixels (n, height, width, 3) of 0..255, and the class indices that are right for each."""
+
+    name: str
+    pixels: Any
+    labels: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+
+Dataset = ImageList | ImageArray | SyntheticImages | RecordFiles
+T = TypeVar("T")
 
 
 def open_dataset(data_path: str) -> Dataset:
@@ -55,12 +71,21 @@ def open_dataset(data_path: str) -> Dataset:
 
     kind, _, count = data_path.partition(":")
     if kind == "synthetic":
-        return SyntheticImages(_count(data_path, count, SYNTHETIC_IMAGES, sys.maxsize))
+        return synthetic_images(data_path)
     if kind == "sample":
         return sample_images(_count(data_path, count, SAMPLE_IMAGES, _MOST_SAMPLE_IMAGES))
+    return open_path(data_path, lambda root: find_records(root) or imagenet_validation(root))
+
+
+def synthetic_images(data_path: str) -> SyntheticImages:
+    """Resolve `synthetic[:N]`; raises `ConfigError` for a wrong count."""
+    return SyntheticImages(_count(data_path, data_path.partition(":")[2], SYNTHETIC_IMAGES, sys.maxsize))
+
+
+def open_path(data_path: str, read: Callable[[Path], T]) -> T:
+    """Read the folder that `--data-path` names; raises `ConfigError` and `DataError` for what is no folder one may read."""
     try:
-        root = Path(data_path).expanduser()
-        return find_records(root) or imagenet_validation(root)
+        return read(Path(data_path).expanduser())
     except RuntimeError as error:
         raise ConfigError(f"--data-path {data_path}: {error}", "write the path in full") from error
     except OSError as error:
@@ -70,7 +95,7 @@ def open_dataset(data_path: str) -> Dataset:
         ) from error
 
 
-def without_records(dataset: Dataset, backend: str) -> ImageList | SyntheticImages:
+def without_records(dataset: Dataset, backend: str) -> ImageList | ImageArray | SyntheticImages:
     """Return a data set that needs no TensorFlow to be read; raises `ConfigError` for TFRecord files."""
     if isinstance(dataset, RecordFiles):
         raise ConfigError(

@@ -13,7 +13,7 @@ from mlee.datasets import ImageList
 from mlee.errors import DataError
 
 NAME = "imagenet"
-_IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm"})
+IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm"})
 _WNID = re.compile(r"^n\d{8}$")
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _KAGGLE = "LOC_val_solution.csv"
@@ -39,7 +39,7 @@ def imagenet_validation(root: Path) -> ImageList:
     folders = sorted(path for path in val.iterdir() if path.is_dir() and not path.name.startswith("."))
     if folders:
         return _from_class_folders(val, folders)
-    images = sorted(path for path in val.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    images = sorted(path for path in val.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise DataError(f"{val} holds neither class folders nor images.", _LAYOUT_HINT)
     return _from_flat_folder(val, images)
@@ -54,7 +54,7 @@ def _from_class_folders(val: Path, folders: list[Path]) -> ImageList:
     paths: list[Path] = []
     labels: list[tuple[int, ...]] = []
     for folder in folders:
-        images = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+        images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         paths.extend(images)
         labels.extend([(index_of[folder.name],)] * len(images))
     if not paths:

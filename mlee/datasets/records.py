@@ -1,4 +1,4 @@
-"""ImageNet's validation set as TFRecord files, as TensorFlow Datasets or the scripts of TF-slim prepare it."""
+"""ImageNet as TFRecord files, as TensorFlow Datasets or the scripts of TF-slim prepare it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlee.errors import DataError
 
-_SHARD = re.compile(r"(?:^|-)validation(?:\.\w+)?-(\d{5})-of-(\d{5})$")
+_SHARD = r"(?:^|-){split}(?:\.\w+)?-(\d{{5}})-of-(\d{{5}})$"
 _LENGTH = struct.Struct("<Q4x")  # length of the record and its check sum; record and another check sum of 4 bytes follow
 
 
@@ -27,17 +27,18 @@ class RecordFiles:
         return sum(self.counts)
 
 
-def find_records(root: Path) -> RecordFiles | None:
-    """Find the shards of the validation set in `root`, or where TensorFlow Datasets puts them below it.
+def find_records(root: Path, split: str = "validation") -> RecordFiles | None:
+    """Find the shards of a split (train, validation) in `root`, or where TensorFlow Datasets puts them below it.
 
     Raises `DataError` where shards are missing or damaged.
     """
-    for folder in (root, root / "validation", *_versions(root), *_versions(root / "imagenet2012")):
+    shard = re.compile(_SHARD.format(split=split))
+    for folder in (root, root / split, *_versions(root), *_versions(root / "imagenet2012")):
         if not folder.is_dir():
             continue
-        shards = {int(found[1]): path for path in folder.iterdir() if (found := _SHARD.search(path.name))}
+        shards = {int(found[1]): path for path in folder.iterdir() if (found := shard.search(path.name))}
         if shards:
-            whole = {_SHARD.search(path.name)[2] for path in shards.values()}  # type: ignore[index]
+            whole = {shard.search(path.name)[2] for path in shards.values()}  # type: ignore[index]
             if len(whole) > 1 or set(shards) != set(range(int(next(iter(whole))))):
                 raise DataError(
                     f"{folder} holds {len(shards)} shards of -of-{min(whole)}.", "complete the files, or prepare them again"

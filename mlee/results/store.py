@@ -2,7 +2,8 @@
 
 Version history
     (none)  2022, no version field: written by imagenet-energy-efficiency
-    2       2026, this project: the fields of `mlee.records.RunResult` in their order, behind `format` and `version`
+    2       2026, this project: the fields of `mlee.records.RunResult` in their order, behind `format` and `version`; which
+            fields `config` and `outcome` have depends on `task`
 
 Reading validates everything once: unknown or missing fields, wrong types, NaN, infinity and impossible values are refused
 with the name of file and field. Nothing is ever guessed.
@@ -11,6 +12,7 @@ with the name of file and field. Nothing is ever guessed.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlee.errors import ResultError, UnsupportedVersion
 from mlee.files import unique_fields
-from mlee.records import RunResult
+from mlee.records import InferenceConfig, Outcome, RunResult
+from mlee.training_records import TrainingConfig, TrainingOutcome
 
 FORMAT = "mlee-result"
 VERSION = 2
@@ -27,14 +30,26 @@ VERSION = 2
 MAX_BYTES = 64 * 2**20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InferenceResult(RunResult):
+    config: InferenceConfig
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrainingResult(RunResult):
+    config: TrainingConfig
+    outcome: TrainingOutcome
+
+
 @cache
-def _adapter() -> TypeAdapter[RunResult]:
-    return TypeAdapter(RunResult)
+def _adapter(kind: type[RunResult]) -> TypeAdapter[RunResult]:
+    return TypeAdapter(kind)
 
 
 def to_json(result: RunResult) -> str:
     """Write a result as compact JSON; fields stand in the order of the record."""
-    document = {"format": FORMAT, "version": VERSION, **_adapter().dump_python(result, mode="json")}
+    document = {"format": FORMAT, "version": VERSION, **_adapter(RunResult).dump_python(result, mode="json")}
     return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
@@ -53,9 +68,11 @@ def from_json(text: str, source: str) -> RunResult:
         raise ResultError(f"{source}: version is {version!r}, expected {VERSION}.")
     try:
         # JSON has no dates and tuples; validating it as JSON lets strings and lists stand for them, and nothing else.
-        return _adapter().validate_json(json.dumps(document), strict=True)
+        kind = _TrainingResult if document.get("task") == "training" else _InferenceResult
+        read = _adapter(kind).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise ResultError(f"{source}: {_first_problem(error)}") from error
+    return RunResult(**{field.name: getattr(read, field.name) for field in fields(RunResult)})
 
 
 def load(path: Path) -> RunResult:

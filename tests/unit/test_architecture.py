@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Lowest first. A name with a dot at its end stands for everything below it.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("mlee", "mlee.errors", "mlee.units"),
+    ("mlee", "mlee.errors", "mlee.units", "mlee.record_checks"),
+    ("mlee.training_records",),
     ("mlee.records",),
-    ("mlee.readings", "mlee.files", "mlee.catalogue"),
+    ("mlee.readings", "mlee.files", "mlee.catalogue", "mlee.training."),
     ("mlee.edges",),
     ("mlee.energy", "mlee.traces", "mlee.sensors.", "mlee.datasets.", "mlee.results", "mlee.results.store", "mlee.assess."),
     ("mlee.results.limits",),
@@ -21,7 +22,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor.",),
     ("mlee.experiment", "mlee.results.verify"),
-    ("mlee.runner", "mlee.results.merge", "mlee.results.load"),
+    ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
     ("mlee.elex.",),
     ("mlee.cli.",),
@@ -33,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 #: The two halves of the project meet in records and files only. Command lines and results know both.
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
-    *("mlee.experiment", "mlee.runner"),
+    *("mlee.experiment", "mlee.runner", "mlee.training"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {

@@ -12,14 +12,14 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mlee.backends.batches import SyntheticBatches, target_matrix
 from mlee.backends.evaluation import Batch
-from mlee.datasets import ImageList, SyntheticImages
+from mlee.datasets import ImageArray, ImageList, SyntheticImages
 from mlee.errors import BackendError
 
 
 class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
-    """Decodes and preprocesses files; a file that cannot be decoded yields its name instead of an image."""
+    """Decodes and preprocesses images; a file that cannot be decoded yields its name instead of an image."""
 
-    def __init__(self, images: ImageList, preprocess: Callable[[Any], torch.Tensor], count: int) -> None:
+    def __init__(self, images: ImageList | ImageArray, preprocess: Callable[[Any], torch.Tensor], count: int) -> None:
         self._images = images
         self._preprocess = preprocess
         self._count = count
@@ -28,14 +28,21 @@ class _ImageFiles(TorchDataset[tuple[torch.Tensor | str, tuple[int, ...]]]):
         return self._count
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor | str, tuple[int, ...]]:
-        path = self._images.paths[index]
         labels = () if self._images.labels is None else self._images.labels[index]
-        try:
-            with Image.open(path) as image:
-                return self._preprocess(image.convert("RGB")), labels
-        except Exception as error:  # noqa: BLE001 - a decoder meets foreign files: whatever it raises means this one is bad
-            reason = " ".join(str(error).split()).removesuffix(f" {str(path)!r}") or type(error).__name__
-            return f"{path} ({reason})", labels
+        return read_image(self._images, index, self._preprocess), labels
+
+
+def read_image(images: ImageList | ImageArray, index: int, preprocess: Callable[[Any], torch.Tensor]) -> torch.Tensor | str:
+    """Return an image, preprocessed, or the name of its file with the reason why it cannot be decoded."""
+    if isinstance(images, ImageArray):
+        return preprocess(Image.fromarray(images.pixels[index]))
+    path = images.paths[index]
+    try:
+        with Image.open(path) as image:
+            return preprocess(image.convert("RGB"))
+    except Exception as error:  # noqa: BLE001 - a decoder meets foreign files: whatever it raises means this one is bad
+        reason = " ".join(str(error).split()).removesuffix(f" {str(path)!r}") or type(error).__name__
+        return f"{path} ({reason})"
 
 
 def _collate(rows: Sequence[tuple[torch.Tensor | str, tuple[int, ...]]]) -> Batch:
@@ -113,7 +120,7 @@ Batches = ImageLoader | SyntheticBatches
 
 
 def make_batches(
-    dataset: ImageList | SyntheticImages,
+    dataset: ImageList | ImageArray | SyntheticImages,
     preprocess: Callable[[Any], torch.Tensor],
     *,
     samples: int,

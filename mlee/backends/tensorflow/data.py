@@ -11,7 +11,7 @@ from mlee.backends.batches import SyntheticBatches, target_matrix
 from mlee.backends.evaluation import Batch
 from mlee.backends.tensorflow.framework import tf
 from mlee.backends.tensorflow.preprocessing import Preprocessing
-from mlee.datasets import Dataset, ImageList, SyntheticImages
+from mlee.datasets import Dataset, ImageArray, ImageList, SyntheticImages
 from mlee.datasets.imagenet import wordnet_ids
 from mlee.datasets.records import RecordFiles
 from mlee.errors import DataError
@@ -28,7 +28,13 @@ class ImageBatches:
     """
 
     def __init__(
-        self, images: ImageList | RecordFiles, preset: Preprocessing, *, samples: int, batch_size: int, workers: int
+        self,
+        images: ImageList | ImageArray | RecordFiles,
+        preset: Preprocessing,
+        *,
+        samples: int,
+        batch_size: int,
+        workers: int,
     ) -> None:
         """Build the pipeline; nothing is read yet, but the first record of TFRecord files."""
         self._images = images
@@ -36,7 +42,7 @@ class ImageBatches:
         self._samples = samples
         self._batch_size = batch_size
         self._workers = workers
-        self._targets = target_matrix(images.labels) if isinstance(images, ImageList) else None
+        self._targets = None if isinstance(images, RecordFiles) else target_matrix(images.labels)
         self._read_record = _record_reader(images, preset) if isinstance(images, RecordFiles) else None
         self._pass = self._pipeline(samples)
         self._single = self._pipeline(1)
@@ -67,7 +73,10 @@ class ImageBatches:
 
     def _pipeline(self, samples: int) -> Any:
         parallel: dict[str, Any] = {"num_parallel_calls": self._workers, "deterministic": True} if self._workers else {}
-        if isinstance(self._images, ImageList):
+        if isinstance(self._images, ImageArray):
+            numbered = tf.data.Dataset.from_tensor_slices((self._images.pixels[:samples], np.arange(samples)))
+            loaded = numbered.map(lambda pixels, number: (self._preset.prepare(pixels), number, 0), **parallel)
+        elif isinstance(self._images, ImageList):
             paths = [str(path) for path in self._images.paths[:samples]]
             numbered = tf.data.Dataset.from_tensor_slices((paths, np.arange(len(paths))))
             loaded = numbered.map(lambda path, number: (self._load(path), number, 0), **parallel)
@@ -96,6 +105,8 @@ class ImageBatches:
     def _describe(self, numbers: list[int]) -> tuple[str, ...]:
         if isinstance(self._images, RecordFiles):
             return tuple(f"{_place(self._images, number)} (cannot be read or decoded)" for number in numbers)
+        if isinstance(self._images, ImageArray):
+            return ()  # pixels need no decoding
         return tuple(f"{self._images.paths[number]} ({self._reason(number)})" for number in numbers)
 
     def _reason(self, number: int) -> str:
