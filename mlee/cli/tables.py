@@ -93,7 +93,7 @@ def _share(unsure_j: float, energy_j: float) -> str:
 
 
 def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
-    """Make the summary table of runs of one task for a terminal of `width` columns: what does not fit is left out, never cut."""
+    """Make the summary table of runs of one task for `width` columns: what does not fit is left out, never cut."""
     environments = sorted({row.environment for row in rows})
     several = len(environments) > 1
     where = "" if several else f", {environments[0]}"

@@ -34,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 #: The two halves of the project meet in records and files only. Command lines and results know both.
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
-    *("mlee.experiment", "mlee.runner", "mlee.training"),
+    *("mlee.experiment", "mlee.runner", "mlee.training.", "mlee.training_runner"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {
