@@ -29,8 +29,9 @@ from mlee.cli.common import (
 from mlee.cli.screen import Screen
 from mlee.cli.tables import Row, summary_row, summary_table
 from mlee.errors import ConfigError, MleeError
+from mlee.measuring import MeasuringOptions
 from mlee.records import Warning
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.runner import run_inference
 from mlee.sensors import SENSOR_NAMES
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.cpu_model import parse_cpu_watts

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from mlee.cli.common import stderr
-from mlee.runner import Listener
+from mlee.measuring import Listener
 from mlee.units import significant, with_unit
 
 

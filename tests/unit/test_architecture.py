@@ -22,6 +22,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor.",),
     ("mlee.experiment", "mlee.results.verify"),
+    ("mlee.measuring",),
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
     ("mlee.elex.",),
@@ -34,7 +35,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 #: The two halves of the project meet in records and files only. Command lines and results know both.
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
-    *("mlee.experiment", "mlee.runner", "mlee.training.", "mlee.training_runner"),
+    *("mlee.experiment", "mlee.measuring", "mlee.runner", "mlee.training.", "mlee.training_runner"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {
