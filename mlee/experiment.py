@@ -27,6 +27,7 @@ from mlee.files import write_atomically
 from mlee.monitor import PHASES_FILE
 from mlee.records import ExecutionPlatform, InferenceConfig, RunResult
 from mlee.results import store
+from mlee.training_records import TrainingConfig
 
 CONFIG_FILE = "config.json"
 PLATFORM_FILE = "execution_platform.json"
@@ -65,7 +66,7 @@ class ExperimentFolder:
         """The folder's name: it identifies the run."""
         return self.path.name
 
-    def write_start(self, config: InferenceConfig, platform: ExecutionPlatform) -> None:
+    def write_start(self, config: InferenceConfig | TrainingConfig, platform: ExecutionPlatform) -> None:
         """Write what is known before the run begins."""
         write_atomically(self.path / CONFIG_FILE, _pretty(asdict(config)))
         write_atomically(self.path / PLATFORM_FILE, _pretty(asdict(platform)))

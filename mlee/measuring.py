@@ -13,6 +13,7 @@ from mlee.monitor import Monitor
 from mlee.records import Measurement
 from mlee.sensors import open_sensors
 from mlee.sensors.base import SensorOptions
+from mlee.training_records import Epoch
 
 #: Nobody waits longer for idle power [s].
 MAX_IDLE_S = 7 * 24 * 3600.0
@@ -39,14 +40,17 @@ class Listener:
     def stage(self, text: str) -> None:
         """Begin something that takes a while."""
 
-    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
-        """Begin a timed pass over `samples`; `power_w` tells the power now [W]."""
+    def begin(self, samples: int, power_w: Callable[[], float | None], title: str) -> None:
+        """Begin a timed pass over `samples`, called `title`; `power_w` tells the power now [W]."""
 
     def progress(self, samples: int) -> None:
         """Know that so many samples of the pass are done."""
 
     def end(self) -> None:
         """End the timed pass."""
+
+    def epoch(self, epoch: Epoch, epochs: int, *, estimated: bool) -> None:
+        """Know what came of an epoch of so many, and whether its energy is only estimated."""
 
 
 def check_options(options: MeasuringOptions) -> None:

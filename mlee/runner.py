@@ -82,7 +82,7 @@ def _measure(
         backend.warm_up(options.warmup_batches)
         outcomes: list[Outcome] = []
         for number in range(1, options.repeats + 1):
-            listener.begin(resolved.samples, monitor.power_w)
+            listener.begin(resolved.samples, monitor.power_w, f"pass {number}")
             with monitor.window(f"repeat {number}"):
                 outcomes.append(backend.evaluate(listener.progress))
             listener.end()

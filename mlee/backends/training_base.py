@@ -109,6 +109,8 @@ class TrainingBackend(ABC):
     name: ClassVar[str]
     #: Ending of files of weights, such as ".pt".
     weights_suffix: ClassVar[str]
+    #: Ending of files of states.
+    state_suffix: ClassVar[str]
 
     #: Name of the data, and where its accuracy comes from.
     dataset: str

@@ -46,7 +46,7 @@ class PyTorchTraining(TrainingBackend):
     """Trains an image classifier on the CPU or one GPU a process."""
 
     name = "pytorch"
-    weights_suffix = ".pt"
+    weights_suffix = state_suffix = ".pt"
 
     def __init__(self, request: TrainingRequest) -> None:
         """Join the team, build the model, open the data, count, place and compile."""
