@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,6 @@ from mlee.measuring import MeasuringOptions, sensor_options, try_sensors
 from mlee.monitor import Monitor
 from mlee.platform_info import execution_platform, visible_gpus
 from mlee.records import ExecutionPlatform, Measurement, Warning
-from mlee.sensors.base import SensorOptions
 from mlee.training.summing import side_by_side
 from mlee.training_progress import HOST_PREFIX, RESUMED_PREFIX
 
@@ -28,6 +28,7 @@ class _Member:
 
     machine: str
     name: str
+    process: int
     gpu_uuids: tuple[str, ...]
 
 
@@ -48,7 +49,7 @@ class Hosts:
     def __init__(self, team: Team, device: str, gpu_uuids: tuple[str, ...], options: MeasuringOptions) -> None:
         """Find out which processes share a machine: the first of each measures it."""
         self._team, self._options = team, options
-        members = team.gather(_Member(_machine(), socket.gethostname(), gpu_uuids))
+        members = team.gather(_Member(_machine(), socket.gethostname(), os.getpid(), gpu_uuids))
         own = members[team.rank]
         machines = list(dict.fromkeys(member.machine for member in members))
         self.count = len(machines)
@@ -57,7 +58,10 @@ class Hosts:
         here = [member for member in members if member.machine == own.machine]
         self._uuids = tuple(dict.fromkeys(uuid for member in here for uuid in member.gpu_uuids))
         self._name = own.name if len({m.name for m in members}) == self.count else f"{own.name} ({self._number + 1})"
-        self.sensor_options: SensorOptions = sensor_options(device, self._uuids, options)
+        self.sensor_options = replace(
+            sensor_options(device, self._uuids, options),
+            processes=tuple(member.process for member in here if member is not own),
+        )
 
     def check_sensors(self) -> None:
         """Try the sensors of each machine before time is spent; raises `SensorUnavailable`."""

@@ -20,45 +20,49 @@ from mlee.readings import Channel, Trace
 from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Window
 from mlee.sensors import nvml, rapl
 from mlee.traces import read_trace
+from mlee.training_records import TrainingOutcome
 
 #: How long the energy counter of a sensor may stand still [s]; those of the others are exact at every instant.
 _PERIODS_S = {"nvml": nvml.COUNTER_PERIOD_S, "rapl": rapl.COUNTER_PERIOD_S}
 #: How much later than meant a busy machine looks at a counter [s].
 _LATE_S = 0.005
 #: Rounding of times in traces and phases [s], and of values and sums of thousands of readings.
-_CLOCK_S = 5e-6
+CLOCK_S = 5e-6
 _ROUNDING = 1e-4
 #: The highest power is looked for this far around a window [s].
 _AROUND_S = 1.0
-_WITHOUT_TRACE = ("external", "calibrated")
-_CHANGED = "result.json or the trace was changed or damaged after the run"
+#: Sensors that leave no trace in the folder.
+WITHOUT_TRACE = ("external", "calibrated")
+CHANGED = "result.json or the trace was changed or damaged after the run"
 
-_Traces = dict[tuple[str, Device], Trace]
+Traces = dict[tuple[str, Device], Trace]
 
 
 def verify(folder: Path, result: RunResult) -> None:
     """Compute durations, energies and mean powers again; raises `ResultError` naming what disagrees or is damaged."""
-    windows = _windows(folder)
+    if isinstance(result.outcome, TrainingOutcome):
+        from mlee.results.verify_training import verify_training
+
+        verify_training(folder, result, result.outcome)
+        return
+    windows = read_windows(folder)
     # A trace that ended early (a full disk) is known to be incomplete: the energy was counted without it.
-    ended = {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+    ended = lost_traces(result)
     broken = any(warning.code.startswith("sensor-") for warning in result.warnings)
-    traces: _Traces = {}
-    for path in sorted(folder.glob("trace_*.csv")):
-        found = read_trace(path)
-        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
+    traces = read_traces(folder)
     measurements = {f"repeat {number}": found for number, found in enumerate(result.measurements, start=1)}
     if result.idle is not None:
         measurements["idle"] = result.idle
     elif "idle" in windows:
-        raise ResultError(f"{folder.name}: {PHASES_FILE} holds an idle phase, the result does not.", _CHANGED)
+        raise ResultError(f"{folder.name}: {PHASES_FILE} holds an idle phase, the result does not.", CHANGED)
     for name, measurement in measurements.items():
         window = windows.get(name)
         if window is None:
             raise ResultError(f"{folder / PHASES_FILE} does not hold the window '{name}'.")
         where = f"{folder.name}, {name}"
-        _agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, _CLOCK_S)
+        agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, CLOCK_S)
         for energy in (*measurement.devices, *measurement.not_added):
-            if energy.energy_j is None or energy.sensor in _WITHOUT_TRACE:
+            if energy.energy_j is None or energy.sensor in WITHOUT_TRACE:
                 continue
             _check_mean_power(where, energy, measurement.duration_s)
             if energy.sensor in ended:
@@ -72,7 +76,22 @@ def verify(folder: Path, result: RunResult) -> None:
     _check_idle_power(folder, result)
 
 
-def _windows(folder: Path) -> dict[str, Window]:
+def lost_traces(result: RunResult) -> set[str]:
+    """Name the sensors whose traces ended before the run."""
+    return {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+
+
+def read_traces(folder: Path) -> Traces:
+    """Read all traces of a folder, by sensor and device; raises `ResultError`."""
+    traces: Traces = {}
+    for path in sorted(folder.glob("trace_*.csv")):
+        found = read_trace(path)
+        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
+    return traces
+
+
+def read_windows(folder: Path) -> dict[str, Window]:
+    """Read which windows were closed, by name; raises `ResultError` for a damaged file."""
     path = folder / PHASES_FILE
     opened: dict[str, float] = {}
     windows: dict[str, Window] = {}
@@ -90,6 +109,19 @@ def _windows(folder: Path) -> dict[str, Window]:
 
 
 def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
+    again = remeasure(where, energy, trace, window, result)
+    if again is None or energy.energy_j is None:
+        return
+    agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, *again)
+
+
+def remeasure(
+    where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult
+) -> tuple[float, float] | None:
+    """Compute a device's energy in a window from its trace [J], and how far the result may differ from it [J].
+
+    `None` where the trace holds no energy; raises `ResultError` where it does not reach to the window.
+    """
     config = result.config
     interval_s = config.gpu_monitor_interval if energy.sensor == "nvml" else config.cpu_monitor_interval
     counter = trace.energy_j is not None and energy.method != "integral"
@@ -106,13 +138,13 @@ def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, res
         again = measure(trace, window, channel, interval_s)
     except MeasurementError as error:
         raise ResultError(f"{where}: {error.message}") from error
-    if again.energy_j is None or energy.energy_j is None:
-        return
+    if again.energy_j is None:
+        return None
     # Ticks the trace does not show, the way from the edges to the readings beside them, and what is said to be missing.
-    slack_s = _CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
+    slack_s = CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
     slack_s += _gaps_s(trace, window) if counter else 0.0
     allowed_j = _ROUNDING * again.energy_j + slack_s * _highest_power_w(trace, window, period_s)
-    _agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, again.energy_j, allowed_j)
+    return again.energy_j, allowed_j
 
 
 def _gaps_s(trace: Trace, window: Window) -> float:
@@ -153,17 +185,17 @@ def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> No
         raise ResultError(
             f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
             f"{least_w:.6g} W.",
-            _CHANGED,
+            CHANGED,
         )
 
 
-def _check_whole(where: str, measurement: Measurement, traces: _Traces, window: Window) -> None:
+def _check_whole(where: str, measurement: Measurement, traces: Traces, window: Window) -> None:
     """Check that no device is missing that was measured throughout."""
     stated = {(energy.sensor, energy.device) for energy in (*measurement.devices, *measurement.not_added)}
     for (sensor, device), trace in traces.items():
         covered = trace.t_s.size and trace.t_s[0] <= window.start_s and trace.t_s[-1] >= window.end_s
         if covered and (sensor, device) not in stated and not (trace.energy_j is None and trace.power_w is None):
-            raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", _CHANGED)
+            raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", CHANGED)
 
 
 def _check_idle_power(folder: Path, result: RunResult) -> None:
@@ -173,11 +205,12 @@ def _check_idle_power(folder: Path, result: RunResult) -> None:
         stated_w, what = measurement.idle_power_w, f"{folder.name}, repeat {number}: idle_power_w"
         if found_w is None or stated_w is None:
             if found_w != stated_w:
-                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", _CHANGED)
+                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", CHANGED)
             continue
-        _agree(what, stated_w, found_w, 1e-9 * found_w)
+        agree(what, stated_w, found_w, 1e-9 * found_w)
 
 
-def _agree(what: str, stated: float, found: float, allowed: float) -> None:
+def agree(what: str, stated: float, found: float, allowed: float) -> None:
+    """Raise `ResultError` where two values are further apart than allowed."""
     if not abs(stated - found) <= allowed:
-        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", _CHANGED)
+        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", CHANGED)

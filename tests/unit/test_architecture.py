@@ -21,7 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor.",),
-    ("mlee.experiment", "mlee.results.verify"),
+    ("mlee.experiment", "mlee.results.verify", "mlee.results.verify_training"),
     ("mlee.measuring", "mlee.training_progress"),
     ("mlee.training_hosts", "mlee.training_result"),
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
