@@ -23,7 +23,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.monitor.",),
     ("mlee.experiment", "mlee.results.verify", "mlee.results.verify_training"),
     ("mlee.measuring", "mlee.training_progress"),
-    ("mlee.training_hosts", "mlee.training_result"),
+    ("mlee.training_hosts", "mlee.training_result", "mlee.trained_folder"),
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
     ("mlee.elex.",),
@@ -37,7 +37,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
     *("mlee.experiment", "mlee.measuring", "mlee.runner", "mlee.training.", "mlee.training_hosts"),
-    *("mlee.training_progress", "mlee.training_result", "mlee.training_runner"),
+    *("mlee.training_progress", "mlee.training_result", "mlee.training_runner", "mlee.trained_folder"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {

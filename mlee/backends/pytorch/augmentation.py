@@ -11,6 +11,7 @@ from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
 from mlee.backends.pytorch.models import find_model, with_image_size
+from mlee.backends.trained import TrainedModel
 from mlee.backends.training_base import AUTO_AUGMENT, TrainingRequest
 from mlee.datasets.training import TrainingData
 from mlee.errors import ConfigError
@@ -34,6 +35,12 @@ def validation_preset(request: TrainingRequest, data: TrainingData) -> ImageClas
         interpolation=request.interpolation,
         resize_size=preset.crop_size[0] if data.whole else None,
     )
+
+
+def trained_preset(trained: TrainedModel) -> ImageClassification:
+    """Return the preprocessing of the images that a training validated with."""
+    preset = with_image_size(base_preset(trained.preprocessing, trained.model), trained.image_size)
+    return adapt(preset, interpolation=trained.interpolation, resize_size=trained.resize_size)
 
 
 def adapt(
