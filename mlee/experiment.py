@@ -34,6 +34,8 @@ PLATFORM_FILE = "execution_platform.json"
 REQUIREMENTS_FILE = "requirements.txt"
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
+#: What a training has reached, as long as it is not complete.
+PROGRESS_FILE = "progress.json"
 PREFIXES = {"inference": "infer", "training": "train"}
 
 
@@ -112,7 +114,10 @@ def load_result(folder: Path) -> RunResult:
     try:
         os.stat(folder / RESULT_FILE)
     except (FileNotFoundError, NotADirectoryError):
-        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", "the run was stopped before its end") from None
+        hint = "the run was stopped before its end"
+        if (folder / PROGRESS_FILE).is_file():
+            hint = f"python train.py --resume {folder} goes on with it"
+        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", hint) from None
     except OSError as error:
         raise ResultError(f"{folder} cannot be read: {error.strerror}.", "check the folder's permissions") from error
     result = store.load(folder / RESULT_FILE)

@@ -25,12 +25,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlee.backends.training_base import TrainingRequest
 from mlee.errors import ResultError
+from mlee.experiment import PROGRESS_FILE
 from mlee.files import write_atomically
 from mlee.record_checks import Strict
 from mlee.records import Measurement, Warning
 from mlee.training_records import Epoch
 
-PROGRESS_FILE = "progress.json"
 CLASSES_FILE = "classes.json"
 RESUMED_PREFIX = "resumed_"
 HOST_PREFIX = "host_"
@@ -61,6 +61,14 @@ def _adapter() -> TypeAdapter[TrainingProgress]:
 def write_progress(folder: Path, progress: TrainingProgress) -> None:
     """Write what is known after an epoch; raises `ResultError`."""
     write_atomically(folder / PROGRESS_FILE, _adapter().dump_json(progress, indent=1) + b"\n")
+
+
+def next_part(folder: Path) -> int:
+    """Return the number of the process that goes on now: each has a folder of its own for its traces."""
+    number = 1
+    while (folder / f"{RESUMED_PREFIX}{number}").exists():
+        number += 1
+    return number
 
 
 def read_progress(folder: Path) -> TrainingProgress:

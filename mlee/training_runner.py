@@ -17,7 +17,7 @@ from pathlib import Path
 from mlee.backends import training_backend
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.errors import ConfigError, DataError, ResultError
-from mlee.experiment import PREFIXES, RESULT_FILE, ExperimentFolder
+from mlee.experiment import PREFIXES, PROGRESS_FILE, RESULT_FILE, ExperimentFolder
 from mlee.files import write_atomically
 from mlee.measuring import Listener, MeasuringOptions, check_options
 from mlee.records import Measurement, RunResult
@@ -25,7 +25,7 @@ from mlee.training.early import should_stop
 from mlee.training.schedule import learning_rate
 from mlee.training.summing import one_after_the_other
 from mlee.training_hosts import Hosts, Watched
-from mlee.training_progress import CLASSES_FILE, PROGRESS_FILE, TrainingProgress, read_progress, write_progress
+from mlee.training_progress import CLASSES_FILE, TrainingProgress, next_part, read_progress, write_progress
 from mlee.training_records import Epoch, TrainingOutcome
 from mlee.training_result import collected_warnings, training_config, training_result
 
@@ -117,7 +117,7 @@ def _train(
         folder.write_start(config, platform)
         write_atomically(folder.path / CLASSES_FILE, json.dumps(backend.classes) + "\n")
         log.info("run %s: training %s with %s on %s", folder.run_id, name, backend.name, backend.resolved.device)
-    resumed = 0 if before is None else before.resumed + 1
+    resumed = 0 if before is None else backend.team.share(next_part(folder.path))
     with hosts.monitor(folder, resumed) as watched:
         if before is None:
             idle = _idle(hosts, watched, options, listener)
