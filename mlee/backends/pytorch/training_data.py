@@ -103,6 +103,7 @@ class TrainingLoader:
             num_workers=workers,
             pin_memory=pin,
             persistent_workers=workers > 0,
+            generator=torch.Generator(),  # seeds of workers are not taken from the numbers that dropout draws
             prefetch_factor=4 if workers else None,
         )
 
