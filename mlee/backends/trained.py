@@ -16,7 +16,8 @@ class TrainedModel:
     """What a folder of `train.py` says of the model in it.
 
     `preprocessing` names the model whose range of values it takes, `custom`, or `builtin` for its own; images are resized
-    so that the shorter side has `resize_size` [px], and a square of `image_size` [px] is cut from the centre.
+    so that the shorter side has `resize_size` [px], and a square of `image_size` [px] is cut from the centre. Without a
+    `resize_size` the whole image becomes the square.
     """
 
     run_id: str
@@ -27,7 +28,7 @@ class TrainedModel:
     data_path: str
     preprocessing: str
     image_size: int
-    resize_size: int
+    resize_size: int | None
     interpolation: str
 
 

@@ -49,12 +49,12 @@ def write_photographs(folder: Path) -> Path:
     return folder
 
 
-def tiny_network(self: Any, size: int, weights: str | None) -> Any:
+def tiny_network(self: Any, size: int, weights: str | None, classes: int = 1000) -> Any:
     """Stands in for `KerasModel._build` where it does not matter which network runs: made in a moment."""
     images = keras.Input((size, size, 3))
     features = keras.layers.Conv2D(8, 4, strides=4, activation="relu", name="conv")(images)
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(features))
-    return keras.Model(images, keras.layers.Dense(1000, name="predictions")(features))
+    return keras.Model(images, keras.layers.Dense(classes, name="predictions")(features))
 
 
 def favour(model: Any, *classes: int) -> None:

@@ -263,7 +263,7 @@ def test_without_internet_the_file_and_its_place_are_named(monkeypatch: pytest.M
 def test_published_weights_serve_other_sizes_where_the_network_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be downloaded is a network of Keras' size with random weights here."""
 
-    def build(self: Any, size: int, weights: str | None) -> Any:
+    def build(self: Any, size: int, weights: str | None, classes: int = 1000) -> Any:
         make = getattr(keras.applications, self.name)
         return make(weights=None, classifier_activation=None, input_shape=(size, size, 3))
 

@@ -43,7 +43,7 @@ class ImageBatches:
         self._batch_size = batch_size
         self._workers = workers
         self._targets = None if isinstance(images, RecordFiles) else target_matrix(images.labels)
-        self._read_record = _record_reader(images, preset) if isinstance(images, RecordFiles) else None
+        self._read_record = record_reader(images) if isinstance(images, RecordFiles) else None
         self._pass = self._pipeline(samples)
         self._single = self._pipeline(1)
 
@@ -99,12 +99,12 @@ class ImageBatches:
 
     def _read(self, number: Any, record: Any) -> Any:
         assert self._read_record is not None
-        image, label = self._read_record(record)
-        return image, number, label
+        encoded, label = self._read_record(record)
+        return self._preset.decode(encoded), number, label
 
     def _describe(self, numbers: list[int]) -> tuple[str, ...]:
         if isinstance(self._images, RecordFiles):
-            return tuple(f"{_place(self._images, number)} (cannot be read or decoded)" for number in numbers)
+            return tuple(f"{place_of(self._images, number)} (cannot be read or decoded)" for number in numbers)
         if isinstance(self._images, ImageArray):
             return ()  # pixels need no decoding
         return tuple(f"{self._images.paths[number]} ({self._reason(number)})" for number in numbers)
@@ -122,7 +122,8 @@ class ImageBatches:
 Batches = ImageBatches | SyntheticBatches
 
 
-def _place(records: RecordFiles, number: int) -> str:
+def place_of(records: RecordFiles, number: int) -> str:
+    """Name the file and the place in it of a record, counted over all files."""
     for path, count in zip(records.paths, records.counts, strict=True):
         if number < count:
             return f"{path} record {number}"
@@ -130,8 +131,8 @@ def _place(records: RecordFiles, number: int) -> str:
     raise AssertionError("there are as many records as were counted")
 
 
-def _record_reader(records: RecordFiles, preset: Preprocessing) -> Any:
-    """Return the graph function that takes a serialised example to its image and class index 0..999.
+def record_reader(records: RecordFiles) -> Any:
+    """Return the graph function that takes a serialised example to its image, encoded, and class index 0..999.
 
     TensorFlow Datasets names the fields `image` and `label` and counts classes from 0; TF-slim `image/encoded` and
     `image/class/label`, from 1.
@@ -158,7 +159,7 @@ def _record_reader(records: RecordFiles, preset: Preprocessing) -> Any:
         index = parsed[label] - lowest
         inside = tf.debugging.Assert((index >= 0) & (index < classes), ["class index outside of ImageNet-1k", index])
         with tf.control_dependencies([inside]):
-            return preset.decode(parsed[image]), tf.identity(index)
+            return tf.identity(parsed[image]), tf.identity(index)
 
     return read
 

@@ -60,19 +60,31 @@ class Placement:
         found = self._strategy.scope() if self._strategy is not None else tf.device(self._device)
         return cast(AbstractContextManager[Any], found)
 
+    @property
+    def replicas(self) -> int:
+        """On how many devices the model is."""
+        return 1 if self._strategy is None else int(self._strategy.num_replicas_in_sync)
+
     def run(self, work: Callable[[Any], Any], images: Any) -> Any:
         """Apply `work` to images (n, ...), each device taking its share; results in order. A graph function."""
+        return tf.concat(self._share(work, images), axis=0)
+
+    def total(self, work: Callable[[Any, Any], Any], images: Any, labels: Any) -> Any:
+        """Apply `work` to images (n, ...) with their labels (n,), each device taking its share; the results' sum."""
+        return tf.add_n(self._share(work, images, labels))
+
+    def _share(self, work: Callable[..., Any], *wholes: Any) -> list[Any]:
         if self._strategy is None:
             with tf.device(self._device):
-                return work(images)
+                return [work(*wholes)]
 
-        def share(whole: Any) -> Any:
+        def share(*wholes: Any) -> Any:
             context = tf.distribute.get_replica_context()
             number, of = context.replica_id_in_sync_group, context.num_replicas_in_sync
-            count = tf.shape(whole)[0]
+            count = tf.shape(wholes[0])[0]
             with tf.device("CPU:0"):  # where the batch is: no device gets more than its share
-                part = whole[count * number // of : count * (number + 1) // of]
-            return work(part)
+                parts = [whole[count * number // of : count * (number + 1) // of] for whole in wholes]
+            return work(*parts)
 
-        results = self._strategy.run(share, args=(images,))
-        return tf.concat(self._strategy.experimental_local_results(results), axis=0)
+        results = self._strategy.run(share, args=wholes)
+        return list(self._strategy.experimental_local_results(results))

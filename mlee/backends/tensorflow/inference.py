@@ -16,12 +16,21 @@ from mlee.backends.tensorflow.data import Batches, make_batches
 from mlee.backends.tensorflow.devices import GPU_BUILD, Placement, choose_devices
 from mlee.backends.tensorflow.facts import MACS_METHOD, count_macs, count_parameters, weights_bytes
 from mlee.backends.tensorflow.framework import keras, tf
-from mlee.backends.tensorflow.models import ModelSource, QuickNet, find_model, load_weights_file, model_names
+from mlee.backends.tensorflow.models import (
+    IMAGENET_CLASSES,
+    ModelSource,
+    QuickNet,
+    find_model,
+    load_weights_file,
+    model_names,
+)
 from mlee.backends.tensorflow.preprocessing import Preprocessing
+from mlee.backends.tensorflow.presets import trained_preset
 from mlee.backends.tensorflow.trouble import expected_trouble
 from mlee.backends.threads import cpu_threads, loading_workers
-from mlee.backends.weights import choose_weights
-from mlee.datasets import SyntheticImages, open_dataset
+from mlee.backends.trained import evaluation_data
+from mlee.backends.weights import WeightsChoice, choose_weights
+from mlee.datasets import SyntheticImages
 from mlee.errors import ConfigError
 from mlee.records import ModelFacts, Outcome, Warning
 
@@ -40,12 +49,13 @@ class TensorFlowInference(InferenceBackend):
         devices, gpus = choose_devices(request.device)
         self._placement = Placement(devices)
         global_batch_size = request.batch_size * len(devices)
-        self.dataset = open_dataset(request.data_path)
+        self.dataset = evaluation_data(request.data_path, request.trained)
         samples = len(self.dataset)
         if request.n_batches is not None:
             samples = min(samples, request.n_batches * global_batch_size)
-        weights = choose_weights(request.weights)
-        self._source = find_model(request.model, weights.name)
+        self._trained = request.trained
+        weights = WeightsChoice(file=self._trained.weights) if self._trained else choose_weights(request.weights)
+        self._source = find_model(self._trained.model if self._trained else request.model, weights.name)
         if request.precision != "fp32" and isinstance(self._source, QuickNet):
             raise ConfigError(f"{self._source.name} runs in fp32 only, not {request.precision}.", "leave --precision out")
         self.preset = _preprocessing(self._source, request)
@@ -53,12 +63,16 @@ class TensorFlowInference(InferenceBackend):
         keras.config.set_dtype_policy(PRECISIONS[request.precision])
         with expected_trouble(self._source.name), self._placement.scope():
             self.model: Any = self._source.build(
-                self.preset.crop_size, pretrained=not weights.random and weights.file is None
+                self.preset.crop_size,
+                pretrained=not weights.random and weights.file is None,
+                classes=len(self._trained.classes) if self._trained else IMAGENET_CLASSES,
             )
             if weights.file is not None:
                 load_weights_file(self.model, weights.file)
         weights_name = "random" if weights.random else self._source.weights_name
-        if weights.file is not None:
+        if self._trained is not None:
+            weights_name = f"trained in {self._trained.run_id}"
+        elif weights.file is not None:
             weights_name = f"file {weights.file.name}"
         workers = loading_workers(request.workers, isinstance(self.dataset, SyntheticImages))
         with expected_trouble("The data"):
@@ -166,8 +180,8 @@ class TensorFlowInference(InferenceBackend):
         return np.concatenate(outputs).astype(np.float32)
 
     def published_accuracy(self) -> PublishedAccuracy | None:
-        """Accuracy that is published with the weights."""
-        return self._source.published_accuracy()
+        """Accuracy that is published with the weights; nobody has published anything about those of `train.py`."""
+        return self._source.published_accuracy() if self._trained is None else None
 
     def warnings(self) -> Iterator[Warning]:
         """Name the images that were skipped in the last pass, what was traced in any, and GPUs that went unused."""
@@ -183,6 +197,8 @@ class TensorFlowInference(InferenceBackend):
 
 
 def _preprocessing(source: ModelSource, request: InferenceRequest) -> Preprocessing:
+    if request.trained is not None:
+        return trained_preset(source, request.trained).with_size(request.image_size)
     if request.eval_preprocessing != "builtin":
         source = find_model(request.eval_preprocessing)
     return source.preprocessing().with_size(request.image_size)

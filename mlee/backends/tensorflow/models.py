@@ -16,6 +16,7 @@ from mlee.backends.tensorflow.published import PUBLISHED, QUICKNET, Published
 from mlee.catalogue import match_name
 from mlee.errors import BackendError, BackendUnavailable, ConfigError
 
+IMAGENET_CLASSES = 1000
 _URL = re.compile(r"https?://\S+?(?=:? )")
 
 
@@ -31,8 +32,11 @@ class ModelSource(ABC):
         """Name of the published weights this source would load."""
 
     @abstractmethod
-    def build(self, size: int, pretrained: bool) -> Any:
-        """Build the network for images of `size` px, with the published weights or random ones; raises `BackendError`."""
+    def build(self, size: int, pretrained: bool, classes: int = IMAGENET_CLASSES) -> Any:
+        """Build the network for images of `size` px, with the published weights or random ones; raises `BackendError`.
+
+        Only random weights know other classes than those of ImageNet.
+        """
 
     @abstractmethod
     def _values(self) -> Any:
@@ -68,10 +72,10 @@ class KerasModel(ModelSource):
         """Keras has one set of weights for each classifier."""
         return f"keras.applications {self.name} imagenet"
 
-    def build(self, size: int, pretrained: bool) -> Any:
+    def build(self, size: int, pretrained: bool, classes: int = IMAGENET_CLASSES) -> Any:
         """Build the network; published weights are downloaded once and cached by Keras."""
         if not pretrained:
-            return self._build(size, None)
+            return self._build(size, None, classes)
         model = self._download()
         if size == self.published.size:
             return model
@@ -84,15 +88,15 @@ class KerasModel(ModelSource):
             ) from error
         return resized
 
-    def _build(self, size: int, weights: str | None) -> Any:
+    def _build(self, size: int, weights: str | None, classes: int = IMAGENET_CLASSES) -> Any:
         try:
             # Logits, as PyTorch's models give: the loss is computed from them, and softmax hides infinities.
             make = getattr(keras.applications, self.name)
-            return make(weights=weights, classifier_activation=None, input_shape=(size, size, 3))
+            return make(weights=weights, classifier_activation=None, input_shape=(size, size, 3), classes=classes)
         except ValueError as error:
             raise ConfigError(
                 f"{self.name} cannot be built for images of {size} px: {str(error).splitlines()[0]}",
-                "leave --image-size out to take the size of the weights",
+                f"pass another --image-size, such as {self.published.size}",
             ) from error
 
     def _download(self) -> Any:
@@ -125,7 +129,7 @@ class QuickNet(ModelSource):
         """Larq has one set of weights for each of them."""
         return f"larq_zoo.sota {self.name} imagenet"
 
-    def build(self, size: int, pretrained: bool) -> Any:
+    def build(self, size: int, pretrained: bool, classes: int = IMAGENET_CLASSES) -> Any:
         """Build the network without its softmax; larq downloads published weights from GitHub."""
         try:
             import larq_zoo
@@ -136,7 +140,7 @@ class QuickNet(ModelSource):
                 "larq works with TensorFlow 2.19 or older: make an environment for it alone and run "
                 '`pip install -e . "tensorflow-cpu==2.19.*" "tf-keras==2.19.*" larq larq-zoo scikit-image scikit-learn`',
             ) from error
-        make = partial(getattr(larq_zoo.sota, self.name), input_shape=(size, size, 3))
+        make = partial(getattr(larq_zoo.sota, self.name), input_shape=(size, size, 3), num_classes=classes)
         try:
             model = make(weights="imagenet" if pretrained else None)
         except Exception as error:

@@ -43,5 +43,6 @@ class Preprocessing:
             pixels = tf.image.crop_to_bounding_box(pixels, (height - side) // 2, (width - side) // 2, side, side)
         size = (self.crop_size, self.crop_size)
         pixels = tf.image.resize(pixels, size, method=self.interpolation, antialias=True)
-        pixels = tf.clip_by_value(pixels, 0.0, 255.0)  # bicubic weights overshoot at edges
+        # The nearest pixels keep their type.
+        pixels = tf.clip_by_value(tf.cast(pixels, tf.float32), 0.0, 255.0)  # bicubic weights overshoot at edges
         return tf.ensure_shape(self.values(pixels), (*size, 3))
