@@ -101,6 +101,8 @@ class ExperimentFolder:
             expected = isinstance(error, MleeError | KeyboardInterrupt)
             if isinstance(error, KeyboardInterrupt):
                 error.add_note(f"what was measured until now is in {self.path}")
+                if (self.path / PROGRESS_FILE).is_file():
+                    error.add_note(f"python train.py --resume {self.path} goes on with it")
             logger.error("ended by %s: %s", type(error).__name__, error, exc_info=not expected)
             raise
         finally:
