@@ -7,42 +7,32 @@ uncertainty widens what is allowed: only its coverage does, and that is plain to
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
-import numpy as np
-
-from mlee.energy import measure
-from mlee.errors import MeasurementError, ResultError
+from mlee.errors import ResultError
 from mlee.monitor import PHASES_FILE
-from mlee.readings import Channel, Trace
-from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Window
-from mlee.sensors import nvml, rapl
-from mlee.traces import read_trace
+from mlee.readings import Trace
+from mlee.records import DeviceEnergy, Measurement, RunResult, Window
+from mlee.results.remeasuring import (
+    CHANGED,
+    CLOCK_S,
+    ROUNDING,
+    WITHOUT_TRACE,
+    Traces,
+    agree,
+    lost_traces,
+    read_traces,
+    read_windows,
+    remeasure,
+)
+from mlee.results.verify_training import verify_training
 from mlee.training_records import TrainingOutcome
-
-#: How long the energy counter of a sensor may stand still [s]; those of the others are exact at every instant.
-_PERIODS_S = {"nvml": nvml.COUNTER_PERIOD_S, "rapl": rapl.COUNTER_PERIOD_S}
-#: How much later than meant a busy machine looks at a counter [s].
-_LATE_S = 0.005
-#: Rounding of times in traces and phases [s], and of values and sums of thousands of readings.
-CLOCK_S = 5e-6
-_ROUNDING = 1e-4
-#: The highest power is looked for this far around a window [s].
-_AROUND_S = 1.0
-#: Sensors that leave no trace in the folder.
-WITHOUT_TRACE = ("external", "calibrated")
-CHANGED = "result.json or the trace was changed or damaged after the run"
-
-Traces = dict[tuple[str, Device], Trace]
 
 
 def verify(folder: Path, result: RunResult) -> None:
     """Compute durations, energies and mean powers again; raises `ResultError` naming what disagrees or is damaged."""
     if isinstance(result.outcome, TrainingOutcome):
-        from mlee.results.verify_training import verify_training
-
         verify_training(folder, result, result.outcome)
         return
     windows = read_windows(folder)
@@ -76,101 +66,11 @@ def verify(folder: Path, result: RunResult) -> None:
     _check_idle_power(folder, result)
 
 
-def lost_traces(result: RunResult) -> set[str]:
-    """Name the sensors whose traces ended before the run."""
-    return {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
-
-
-def read_traces(folder: Path) -> Traces:
-    """Read all traces of a folder, by sensor and device; raises `ResultError`."""
-    traces: Traces = {}
-    for path in sorted(folder.glob("trace_*.csv")):
-        found = read_trace(path)
-        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
-    return traces
-
-
-def read_windows(folder: Path) -> dict[str, Window]:
-    """Read which windows were closed, by name; raises `ResultError` for a damaged file."""
-    path = folder / PHASES_FILE
-    opened: dict[str, float] = {}
-    windows: dict[str, Window] = {}
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                at_s, name = float(row["t_s"]), row["phase"]
-                if row["event"] == "open":
-                    opened[name] = at_s
-                else:
-                    windows[name] = Window(start_s=opened[name], end_s=at_s)
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
-        raise ResultError(f"{path} is damaged: {error}") from error
-    return windows
-
-
 def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
     again = remeasure(where, energy, trace, window, result)
     if again is None or energy.energy_j is None:
         return
     agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, *again)
-
-
-def remeasure(
-    where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult
-) -> tuple[float, float] | None:
-    """Compute a device's energy in a window from its trace [J], and how far the result may differ from it [J].
-
-    `None` where the trace holds no energy; raises `ResultError` where it does not reach to the window.
-    """
-    config = result.config
-    interval_s = config.gpu_monitor_interval if energy.sensor == "nvml" else config.cpu_monitor_interval
-    counter = trace.energy_j is not None and energy.method != "integral"
-    period_s = _PERIODS_S.get(energy.sensor, 0.0) if counter else 0.0
-    channel = Channel(
-        device=trace.device,
-        key="",
-        sensor=energy.sensor,
-        counter=counter,
-        gauge=trace.power_w is not None,
-        counter_period_s=period_s,
-    )
-    try:
-        again = measure(trace, window, channel, interval_s)
-    except MeasurementError as error:
-        raise ResultError(f"{where}: {error.message}") from error
-    if again.energy_j is None:
-        return None
-    # Ticks the trace does not show, the way from the edges to the readings beside them, and what is said to be missing.
-    slack_s = CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
-    slack_s += _gaps_s(trace, window) if counter else 0.0
-    allowed_j = _ROUNDING * again.energy_j + slack_s * _highest_power_w(trace, window, period_s)
-    return again.energy_j, allowed_j
-
-
-def _gaps_s(trace: Trace, window: Window) -> float:
-    """How far the edges of a window lie from the counter's readings beside it [s]."""
-    assert trace.energy_j is not None
-    times = trace.t_s[np.isfinite(trace.energy_j)]
-    before, after = times[times <= window.start_s], times[times >= window.end_s]
-    return float(sum(window.start_s - before[-1:]) + sum(after[:1] - window.end_s))
-
-
-def _highest_power_w(trace: Trace, window: Window, period_s: float) -> float:
-    """Highest power that gauge or counter show in and around a window [W]."""
-    near = (trace.t_s >= window.start_s - _AROUND_S) & (trace.t_s <= window.end_s + _AROUND_S)
-    highest_w = 0.0
-    if trace.power_w is not None:
-        highest_w = float(np.max(np.nan_to_num(trace.power_w[near]), initial=0.0))
-    if trace.energy_j is not None:
-        counted = near & np.isfinite(trace.energy_j)
-        times, energies = trace.t_s[counted], trace.energy_j[counted]
-        # Closer together than a period, two readings may show a whole step or none.
-        later = np.searchsorted(times, times + period_s, side="left" if period_s else "right")
-        found = later < times.size
-        later = later[found]
-        slopes_w = (energies[later] - energies[found]) / (times[later] - times[found])
-        highest_w = max(highest_w, float(np.max(slopes_w, initial=0.0)))
-    return highest_w
 
 
 def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> None:
@@ -181,7 +81,7 @@ def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> No
         return
     least_w = energy.energy_j / duration_s
     most_w = least_w / energy.coverage if energy.coverage > 0 else math.inf
-    if mean_w is None or not least_w * (1 - _ROUNDING) <= mean_w <= most_w * (1 + _ROUNDING):
+    if mean_w is None or not least_w * (1 - ROUNDING) <= mean_w <= most_w * (1 + ROUNDING):
         raise ResultError(
             f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
             f"{least_w:.6g} W.",
@@ -208,9 +108,3 @@ def _check_idle_power(folder: Path, result: RunResult) -> None:
                 raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", CHANGED)
             continue
         agree(what, stated_w, found_w, 1e-9 * found_w)
-
-
-def agree(what: str, stated: float, found: float, allowed: float) -> None:
-    """Raise `ResultError` where two values are further apart than allowed."""
-    if not abs(stated - found) <= allowed:
-        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", CHANGED)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mlee.errors import ResultError
 from mlee.monitor import PHASES_FILE
 from mlee.records import Device, DeviceEnergy, RunResult, Window
-from mlee.results.verify import (
+from mlee.results.remeasuring import (
     CHANGED,
     CLOCK_S,
     WITHOUT_TRACE,
