@@ -27,11 +27,11 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.measuring", "mlee.training_progress"),
     ("mlee.training_hosts", "mlee.training_result", "mlee.trained_folder"),
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
-    ("mlee.label.", "mlee.paper."),
+    ("mlee.label.", "mlee.paper.", "mlee.sweep."),
     ("mlee.elex.",),
     ("mlee.cli.",),
     (
-        *("mlee.monitor.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
+        *("mlee.monitor.__main__", "mlee.sweep.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
         *("infer", "train", "merge_results", "elex", "create_paper_results"),
     ),
 )
@@ -39,13 +39,13 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
     *("mlee.experiment", "mlee.measuring", "mlee.runner", "mlee.training.", "mlee.training_hosts"),
-    *("mlee.training_progress", "mlee.training_result", "mlee.training_runner", "mlee.trained_folder"),
+    *("mlee.training_progress", "mlee.training_result", "mlee.training_runner", "mlee.trained_folder", "mlee.sweep"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {
     *("torch", "torchvision", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pynvml", "psutil", "dash"),
     *("plotly", "pandas", "reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
-    *("dash_mantine_components", "dash_ag_grid", "flask", "gunicorn", "waitress"),
+    *("submitit", "dash_mantine_components", "dash_ag_grid", "flask", "gunicorn", "waitress"),
 }
 #: TensorFlow must be imported behind a guard (see there); tf2onnx imports it, too.
 TENSORFLOW = {"tensorflow", "keras", "triton"}

@@ -1,0 +1,69 @@
+"""Running one run of a study in a process of its own: what the machine at hand and the nodes of a cluster do alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlee
+from mlee.errors import ConfigError
+from mlee.experiment import RESULT_FILE
+from mlee.records import Task
+from mlee.sweep.plan import Run, command_options
+from mlee.sweep.study import Ended, Study, said_folder
+
+_SCRIPTS: dict[Task, str] = {"inference": "infer.py", "training": "train.py"}
+#: The last lines of what a run said that make the reason of its failure.
+_REASON_LINES = 3
+
+
+def script(task: Task) -> Path:
+    """Return the path of `infer.py` or `train.py`; raises `ConfigError` where only the package is installed."""
+    path = Path(mlee.__file__).resolve().parents[1] / _SCRIPTS[task]
+    if not path.is_file():
+        raise ConfigError(f"{path} is not there.", "install mlee from its folder: pip install -e .")
+    return path
+
+
+def known_models(task: Task, backend: str) -> tuple[str, ...]:
+    """List the models of a backend, in a process of its own: none here loads two frameworks; raises `ConfigError`."""
+    command = [sys.executable, str(script(task)), "--list-models", "--backend", backend]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(
+            f"Backend {backend} cannot be used: {_reason(done.stderr)}", f"python {_SCRIPTS[task]} --backend {backend}"
+        )
+    return tuple(done.stdout.split())
+
+
+def run_one(folder: str, run: Run, lock: int | None = None) -> Ended:
+    """Run a run of the study in `folder` to its end and write down how it ended; `lock` is a descriptor it inherits."""
+    study = Study.open(Path(folder))
+    record = study.record(run)
+    command = [sys.executable, str(script(run.task)), *command_options(run, study.plan.options, folder)]
+    started_s = time.monotonic()
+    with open(record.with_suffix(".out"), "w", encoding="utf-8") as out, open(record.with_suffix(".log"), "wb") as log:
+        process = subprocess.Popen(command, stdout=out, stderr=log, pass_fds=() if lock is None else (lock,))
+        try:
+            code = process.wait()
+        except BaseException:  # Ctrl-C reaches both; the run closes its files
+            process.wait()
+            raise
+    seconds = time.monotonic() - started_s
+    made = said_folder(record.with_suffix(".out"))
+    if code == 0 and made is not None and (study.folder / made / RESULT_FILE).is_file():
+        ended = Ended(seconds=seconds, folder=made)
+    else:
+        said = record.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        ended = Ended(seconds=seconds, reason=_reason(said) or how)
+    study.write_end(run, ended)
+    return ended
+
+
+def _reason(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    expected = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return expected[-1] if expected else " / ".join(lines[-_REASON_LINES:])
