@@ -38,10 +38,11 @@ from pathlib import Path
 
 from mlee.backends.base import InferenceRequest
 from mlee.experiment import RESULT_FILE
+from mlee.measuring import MeasuringOptions
 from mlee.readings import Channel, Reading
 from mlee.records import Device, RunResult
 from mlee.results import store
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.runner import run_inference
 from mlee.sensors.machine import cpu_name
 from mlee.traces import TraceWriter
 

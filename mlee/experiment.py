@@ -27,12 +27,15 @@ from mlee.files import write_atomically
 from mlee.monitor import PHASES_FILE
 from mlee.records import ExecutionPlatform, InferenceConfig, RunResult
 from mlee.results import store
+from mlee.training_records import TrainingConfig
 
 CONFIG_FILE = "config.json"
 PLATFORM_FILE = "execution_platform.json"
 REQUIREMENTS_FILE = "requirements.txt"
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
+#: What a training has reached, as long as it is not complete.
+PROGRESS_FILE = "progress.json"
 PREFIXES = {"inference": "infer", "training": "train"}
 
 
@@ -65,7 +68,7 @@ class ExperimentFolder:
         """The folder's name: it identifies the run."""
         return self.path.name
 
-    def write_start(self, config: InferenceConfig, platform: ExecutionPlatform) -> None:
+    def write_start(self, config: InferenceConfig | TrainingConfig, platform: ExecutionPlatform) -> None:
         """Write what is known before the run begins."""
         write_atomically(self.path / CONFIG_FILE, _pretty(asdict(config)))
         write_atomically(self.path / PLATFORM_FILE, _pretty(asdict(platform)))
@@ -98,6 +101,8 @@ class ExperimentFolder:
             expected = isinstance(error, MleeError | KeyboardInterrupt)
             if isinstance(error, KeyboardInterrupt):
                 error.add_note(f"what was measured until now is in {self.path}")
+                if (self.path / PROGRESS_FILE).is_file():
+                    error.add_note(f"python train.py --resume {self.path} goes on with it")
             logger.error("ended by %s: %s", type(error).__name__, error, exc_info=not expected)
             raise
         finally:
@@ -111,7 +116,10 @@ def load_result(folder: Path) -> RunResult:
     try:
         os.stat(folder / RESULT_FILE)
     except (FileNotFoundError, NotADirectoryError):
-        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", "the run was stopped before its end") from None
+        hint = "the run was stopped before its end"
+        if (folder / PROGRESS_FILE).is_file():
+            hint = f"python train.py --resume {folder} goes on with it"
+        raise ResultError(f"{folder.name} is incomplete: {how_far(folder)}", hint) from None
     except OSError as error:
         raise ResultError(f"{folder} cannot be read: {error.strerror}.", "check the folder's permissions") from error
     result = store.load(folder / RESULT_FILE)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,50 +13,16 @@ from mlee.backends import inference_backend
 from mlee.backends.base import InferenceBackend, InferenceRequest
 from mlee.datasets import ImageList
 from mlee.errors import ConfigError
-from mlee.experiment import PREFIXES, ExperimentFolder, check_writable
+from mlee.experiment import PREFIXES, ExperimentFolder
+from mlee.measuring import Listener, MeasuringOptions, check_options, measure_idle, sensor_options, try_sensors, with_idle
 from mlee.monitor import Monitor
 from mlee.platform_info import execution_platform, visible_gpus
-from mlee.records import InferenceConfig, Measurement, Outcome, RunResult, Warning
-from mlee.sensors import open_sensors
-from mlee.sensors.base import SensorOptions
+from mlee.records import InferenceConfig, Outcome, RunResult, Warning
 
-#: Nobody waits longer for idle power [s].
-MAX_IDLE_S = 7 * 24 * 3600.0
 #: Losses that differ by less may come from the order in which sums are made.
 _SAME_LOSS = 1e-3
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuringOptions:
-    """How a run is measured and where it leaves its folder."""
-
-    output_dir: Path = Path("experiments")
-    sensors: tuple[str, ...] = ("auto",)
-    gpu_interval_s: float = 0.2
-    cpu_interval_s: float = 0.2
-    repeats: int = 1
-    idle_seconds: float = 5.0
-    warmup_batches: int = 3
-    accuracy: str = "measured"
-    cpu_watts: tuple[float, float] | None = None
-
-
-class Listener:
-    """Is told how a run goes on; does nothing. The command line shows a progress bar, tests look."""
-
-    def stage(self, text: str) -> None:
-        """Begin something that takes a while."""
-
-    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
-        """Begin a timed pass over `samples`; `power_w` tells the power now [W]."""
-
-    def progress(self, samples: int) -> None:
-        """Know that so many samples of the pass are done."""
-
-    def end(self) -> None:
-        """End the timed pass."""
 
 
 def run_inference(
@@ -70,7 +35,7 @@ def run_inference(
     listener = listener or Listener()
     started_at = datetime.now(UTC)
     backend_class = inference_backend(backend_name)
-    _check(options)
+    check_options(options)
     listener.stage(f"loading {request.model}")
     backend = backend_class(request)
     try:
@@ -83,42 +48,13 @@ def run_inference(
     return result, folder.path
 
 
-def _check(options: MeasuringOptions) -> None:
-    if options.repeats < 1:
-        raise ConfigError(f"--repeats must be 1 or more, got {options.repeats}.")
-    if options.warmup_batches < 0:
-        raise ConfigError(f"--warmup-batches must be 0 or more, got {options.warmup_batches}.")
-    if not 0 <= options.idle_seconds <= MAX_IDLE_S:
-        raise ConfigError(f"--idle-seconds must be 0 to {MAX_IDLE_S:g} (a week), got {options.idle_seconds:g}.")
-    check_writable(options.output_dir)
-    if options.sensors != ("auto",):
-        _try_sensors(options.sensors, SensorOptions(cpu_watts=options.cpu_watts))
-
-
 def _check_loaded(backend: InferenceBackend, options: MeasuringOptions) -> None:
     """Refuse what could only be known with the model loaded, before a folder is made and time is spent."""
     if options.accuracy == "published" and backend.published_accuracy() is None:
         raise ConfigError(
             f"No accuracy is published for {backend.facts.name}.", "leave --accuracy published out for this model"
         )
-    _try_sensors(options.sensors, _sensor_options(backend, options))
-
-
-def _try_sensors(names: Sequence[str], sensor_options: SensorOptions) -> None:
-    """Open the sensors and close them again: one that is named and missing is an error before the run starts."""
-    for sensor in open_sensors(names, sensor_options)[0]:
-        sensor.close()
-
-
-def _sensor_options(backend: InferenceBackend, options: MeasuringOptions) -> SensorOptions:
-    resolved = backend.resolved
-    # Without the driver's library some frameworks use a GPU whose UUID nobody tells.
-    on_gpu = bool(resolved.gpu_uuids) or resolved.device.startswith("cuda")
-    return SensorOptions(
-        gpu_uuids=resolved.gpu_uuids or None,
-        gpus_unused_because=None if on_gpu else f"The run uses no GPU (device {resolved.device}).",
-        cpu_watts=options.cpu_watts,
-    )
+    try_sensors(options.sensors, sensor_options(backend.resolved.device, backend.resolved.gpu_uuids, options))
 
 
 def _measure(
@@ -139,14 +75,14 @@ def _measure(
         gpu_interval_s=options.gpu_interval_s,
         cpu_interval_s=options.cpu_interval_s,
         folder=folder.path,
-        options=_sensor_options(backend, options),
+        options=sensor_options(backend.resolved.device, backend.resolved.gpu_uuids, options),
     ) as monitor:
-        idle = _idle(monitor, options.idle_seconds, listener)
+        idle = measure_idle(monitor, options.idle_seconds, listener)
         listener.stage(f"warming up {backend.facts.name}")
         backend.warm_up(options.warmup_batches)
         outcomes: list[Outcome] = []
         for number in range(1, options.repeats + 1):
-            listener.begin(resolved.samples, monitor.power_w)
+            listener.begin(resolved.samples, monitor.power_w, f"pass {number}")
             with monitor.window(f"repeat {number}"):
                 outcomes.append(backend.evaluate(listener.progress))
             listener.end()
@@ -162,7 +98,7 @@ def _measure(
         model=backend.facts,
         dataset=backend.dataset.name,
         outcome=outcome,
-        measurements=tuple(_with_idle(window, idle) for window in windows),
+        measurements=tuple(with_idle(window, idle) for window in windows),
         idle=idle,
         not_measured=monitor.missing(),
         sampler_cpu_s=monitor.sampler_cpu_s,
@@ -203,22 +139,6 @@ def _config(request: InferenceRequest, backend: InferenceBackend, options: Measu
         accuracy=options.accuracy,
         skip_corrupt=request.skip_corrupt,
     )
-
-
-def _idle(monitor: Monitor, seconds: float, listener: Listener) -> Measurement | None:
-    """Measure every device while the model is loaded and nothing runs."""
-    if seconds == 0:
-        return None
-    listener.stage(f"measuring idle power for {seconds:g} s")
-    with monitor.window("idle"):
-        time.sleep(seconds)
-    return monitor.measurements["idle"]
-
-
-def _with_idle(measurement: Measurement, idle: Measurement | None) -> Measurement:
-    if idle is None or idle.energy_j is None or idle.duration_s <= 0:
-        return measurement
-    return replace(measurement, idle_power_w=idle.energy_j / idle.duration_s)
 
 
 def _accuracy(outcome: Outcome, backend: InferenceBackend, wanted: str) -> tuple[Outcome, list[Warning]]:

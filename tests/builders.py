@@ -21,6 +21,7 @@ from mlee.records import (
     Warning,
 )
 from mlee.results import store
+from mlee.training_records import TrainingConfig
 
 STARTED_AT = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC)
 RUN_ID = "infer_2026_11_23_15_04_05"
@@ -164,3 +165,45 @@ def incomplete_folder(parent: Path, run_id: str) -> Path:
 def document(**fields: Any) -> str:
     """A valid result file's text."""
     return store.to_json(run_result(**fields))
+
+
+def training_config(**fields: Any) -> TrainingConfig:
+    defaults: dict[str, Any] = {
+        "model": "ResNet50",
+        "backend": "pytorch",
+        "data_path": "/data/imagenet",
+        "n_batches": None,
+        "batch_size": 32,
+        "global_batch_size": 64,
+        "epochs": 10,
+        "early_patience": 50,
+        "early_delta": 0.01,
+        "opt": "sgd",
+        "opt_decy": 0.9,
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "lr_scheduler": "steplr",
+        "lr_step_size": 30.0,
+        "lr_gamma": 0.1,
+        "preprocessing": "builtin",
+        "auto_augment": None,
+        "random_erase": 0.0,
+        "interpolation": "bilinear",
+        "batch_norm_momentum": 0.1,
+        "seed": 7,
+        "sensors": ("auto",),
+        "gpu_monitor_interval": 1.0,
+        "cpu_monitor_interval": 1.0,
+        "idle_seconds": 5.0,
+        "warmup_batches": 3,
+        "device": "cuda x2",
+        "precision": "fp32",
+        "compile": False,
+        "workers": 4,
+        "image_size": 224,
+        "classes": 1000,
+        "processes": 2,
+        "hosts": 1,
+    }
+    return TrainingConfig(**{**defaults, **fields})

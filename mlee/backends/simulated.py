@@ -11,7 +11,7 @@ from mlee.errors import BackendError
 from mlee.records import ModelFacts, Outcome
 
 #: Each made-up model: parameters, MACs, and how long it waits for one sample [s].
-_MODELS: dict[str, tuple[int, int, float]] = {
+MODELS: dict[str, tuple[int, int, float]] = {
     "Tiny": (1_000_000, 100_000_000, 0.0005),
     "Small": (5_000_000, 1_000_000_000, 0.002),
     "Large": (50_000_000, 10_000_000_000, 0.01),
@@ -26,8 +26,8 @@ class SimulatedInference(InferenceBackend):
 
     def __init__(self, request: InferenceRequest) -> None:
         """Take the request as it is; images are counted, never read."""
-        self._name = match_name(request.model, _MODELS)
-        parameters, macs, self._seconds = _MODELS[self._name]
+        self._name = match_name(request.model, MODELS)
+        parameters, macs, self._seconds = MODELS[self._name]
         self.dataset = open_dataset(request.data_path)
         if not isinstance(self.dataset, SyntheticImages):
             self.dataset = SyntheticImages(len(self.dataset))
@@ -57,7 +57,7 @@ class SimulatedInference(InferenceBackend):
     @staticmethod
     def model_names() -> tuple[str, ...]:
         """Names of the made-up models."""
-        return tuple(_MODELS)
+        return tuple(MODELS)
 
     def warm_up(self, batches: int) -> None:
         """Wait as long as that many batches take."""

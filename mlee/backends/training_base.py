@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -108,9 +109,13 @@ class TrainingBackend(ABC):
     name: ClassVar[str]
     #: Ending of files of weights, such as ".pt".
     weights_suffix: ClassVar[str]
+    #: Ending of files of states.
+    state_suffix: ClassVar[str]
 
     #: Name of the data, and where its accuracy comes from.
     dataset: str
+    #: Names of the classes, in order of their indices.
+    classes: tuple[str, ...]
     facts: ModelFacts
     resolved: ResolvedTraining
     details: dict[str, Option]
@@ -159,6 +164,25 @@ class TrainingBackend(ABC):
     def close(self) -> None:
         """Give memory and worker processes back."""
         return
+
+
+def pooled(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome over the samples of all processes."""
+    samples = sum(outcome.samples for outcome in outcomes)
+
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        if len(known) < len(outcomes):
+            return None
+        return math.fsum(value * part.samples for value, part in zip(known, outcomes, strict=True)) / samples
+
+    return replace(
+        outcomes[0],
+        samples=samples,
+        loss=mean(outcome.loss for outcome in outcomes),
+        top1_accuracy=mean(outcome.top1_accuracy for outcome in outcomes),
+        top5_accuracy=mean(outcome.top5_accuracy for outcome in outcomes),
+    )
 
 
 def batch_norm_momentum(wanted: float | None, own: float, batches: int) -> float:

@@ -121,6 +121,18 @@ def natural_int(text: str) -> int:
     return value
 
 
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Return a reader of arguments: a number from `least` to `most`."""
+
+    def read(text: str) -> float:
+        value = _float(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a number from {least:g} to {most:g}, got '{text}'")
+        return value
+
+    return read
+
+
 def seed(text: str) -> int:
     """Read an argument: -1, or a whole number that every random generator takes."""
     try:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from mlee import __version__
 from mlee.backends import BACKEND_NAMES, inference_backend
 from mlee.backends.base import InferenceRequest
+from mlee.backends.trained import TrainedModel
 from mlee.cli.check import check
 from mlee.cli.common import (
     HelpFormatter,
@@ -29,11 +30,15 @@ from mlee.cli.common import (
 from mlee.cli.screen import Screen
 from mlee.cli.tables import Row, summary_row, summary_table
 from mlee.errors import ConfigError, MleeError
+from mlee.measuring import MeasuringOptions
 from mlee.records import Warning
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.runner import run_inference
 from mlee.sensors import SENSOR_NAMES
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.cpu_model import parse_cpu_watts
+from mlee.trained_folder import trained_model
+
+DEFAULT_BACKEND = "pytorch"
 
 _DESCRIPTION = """\
 Measure time, accuracy and energy of image classifiers at inference.
@@ -73,9 +78,14 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["EfficientNetLite0"],
         metavar="NAME",
-        help="one or more models, or 'all'; each gets its own folder",
+        help="one or more models, 'all', or folders that train.py made; each gets its own folder",
     )
-    what.add_argument("--backend", default="pytorch", choices=BACKEND_NAMES, help="software that runs the model")
+    what.add_argument(
+        "--backend",
+        choices=BACKEND_NAMES,
+        default=argparse.SUPPRESS,
+        help="software that runs the model (default: pytorch, or what trained it)",
+    )
     what.add_argument(
         "--weights",
         default="pretrained",
@@ -85,10 +95,11 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--data-path",
-        default="sample",
+        default=argparse.SUPPRESS,
         metavar="PATH",
         help="folder with the ImageNet validation set, 'sample[:N]' (real photographs that are installed), or "
-        "'synthetic[:N]' (random images); TensorFlow reads TFRecord files, too",
+        "'synthetic[:N]' (random images); TensorFlow reads TFRecord files, too (default: sample, "
+        "or what a training validated with)",
     )
     what.add_argument("--n-batches", type=int, default=-1, metavar="N", help="batches to take; -1 takes all")
     what.add_argument("--batch-size", type=positive_int, default=32, metavar="N", help="images in a batch, per GPU")
@@ -150,8 +161,9 @@ def main(arguments: Sequence[str]) -> int:
     cpu_watts = None if args.cpu_watts is None else parse_cpu_watts(args.cpu_watts)
     if args.check:
         return check(SensorOptions(cpu_watts=cpu_watts))
+    backend = getattr(args, "backend", None)
     if args.list_models:
-        print("\n".join(inference_backend(args.backend).model_names()))
+        print("\n".join(inference_backend(backend or DEFAULT_BACKEND).model_names()))
         return 0
     if args.n_batches == 0 or args.n_batches < -1:
         raise ConfigError(f"--n-batches must be 1 or more, or -1 for all, got {args.n_batches}.")
@@ -166,7 +178,7 @@ def main(arguments: Sequence[str]) -> int:
         accuracy=args.accuracy,
         cpu_watts=cpu_watts,
     )
-    models = _models(args.infer_model, args.backend)
+    models = _models(args.infer_model, backend)
     rows: list[Row] = []
     failed: list[str] = []
     warnings: dict[str, list[Warning]] = {}
@@ -174,7 +186,8 @@ def main(arguments: Sequence[str]) -> int:
     for model in models:
         try:
             with Screen(model, quiet=args.quiet) as screen:
-                result, folder = run_inference(_request(args, model), args.backend, options, screen)
+                request, chosen = _request(args, model)
+                result, folder = run_inference(request, chosen, options, screen)
         except MleeError as error:
             if len(models) == 1:
                 raise
@@ -207,22 +220,28 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _models(names: Sequence[str], backend: str) -> list[str]:
+def _models(names: Sequence[str], backend: str | None) -> list[str]:
     if "all" in names:
-        return list(inference_backend(backend).model_names())
-    for name in names:
-        if os.path.isdir(name):  # a Path would raise for a name too long for a file
-            raise ConfigError(
-                f"--infer-model {name} is a folder: only published models can be evaluated so far.",
-                "pass a model's name; see --list-models",
-            )
+        return list(inference_backend(backend or DEFAULT_BACKEND).model_names())
     return list(dict.fromkeys(names))
 
 
-def _request(args: argparse.Namespace, model: str) -> InferenceRequest:
-    return InferenceRequest(
-        model=model,
-        data_path=args.data_path,
+def _request(args: argparse.Namespace, model: str) -> tuple[InferenceRequest, str]:
+    """Return what to run and the backend to run it with; a folder is a model that train.py trained."""
+    trained: TrainedModel | None = None
+    backend = getattr(args, "backend", None)
+    if os.path.isdir(model):  # a Path would raise for a name too long for a file
+        trained_by, trained = trained_model(Path(model).resolve())
+        backend = _backend_for(trained, trained_by, backend)
+        if args.weights != "pretrained" or args.eval_preprocessing != "builtin":
+            raise ConfigError(
+                f"--weights and --eval-preprocessing cannot stand beside {model}: a training has its own.",
+                "leave them out",
+            )
+    request = InferenceRequest(
+        model=trained.model if trained is not None else model,
+        trained=trained,
+        data_path=getattr(args, "data_path", "sample" if trained is None else trained.data_path),
         n_batches=None if args.n_batches == -1 else args.n_batches,
         batch_size=args.batch_size,
         eval_preprocessing=args.eval_preprocessing,
@@ -234,6 +253,17 @@ def _request(args: argparse.Namespace, model: str) -> InferenceRequest:
         image_size=args.image_size,
         skip_corrupt=args.skip_corrupt,
         seed=args.seed if args.seed != -1 else random.SystemRandom().randrange(2**31),
+    )
+    return request, backend or DEFAULT_BACKEND
+
+
+def _backend_for(trained: TrainedModel, trained_by: str, wanted: str | None) -> str:
+    """Return the backend for a trained model: what trained it, or its export to ONNX where that is asked for."""
+    if wanted in (None, trained_by, f"onnx_{trained_by}"):
+        return wanted or trained_by
+    raise ConfigError(
+        f"--backend {wanted} cannot run {trained.run_id}, which {trained_by} trained.",
+        f"leave --backend out, or pass onnx_{trained_by}",
     )
 
 

@@ -16,8 +16,9 @@ from rich.progress import (
 )
 
 from mlee.cli.common import stderr
-from mlee.runner import Listener
-from mlee.units import significant, with_unit
+from mlee.measuring import Listener
+from mlee.training_records import Epoch
+from mlee.units import percent, significant, with_unit
 
 
 class Screen(Listener):
@@ -26,7 +27,7 @@ class Screen(Listener):
     def __init__(self, model: str, *, quiet: bool) -> None:
         """Prepare the display; nothing is shown when quiet or when nobody looks (no terminal)."""
         self._model = model
-        self._passes = 0
+        self._quiet = quiet
         self._power: Callable[[], float | None] = lambda: None
         self._progress = Progress(
             SpinnerColumn(),
@@ -55,11 +56,10 @@ class Screen(Listener):
         """Show a new line with a spinner."""
         self._replace(escape(text), None)
 
-    def begin(self, samples: int, power_w: Callable[[], float | None]) -> None:
+    def begin(self, samples: int, power_w: Callable[[], float | None], title: str) -> None:
         """Show a bar for a pass."""
-        self._passes += 1
         self._power = power_w
-        self._replace(f"{escape(self._model)}, pass {self._passes}", samples)
+        self._replace(f"{escape(self._model)}, {title}", samples)
 
     def progress(self, samples: int) -> None:
         """Move the bar."""
@@ -71,6 +71,20 @@ class Screen(Listener):
         if power_w is not None:
             live += f"  {with_unit(power_w, 'W')}"
         self._progress.update(self._task, completed=samples, live=live)
+
+    def epoch(self, epoch: Epoch, epochs: int, *, estimated: bool) -> None:
+        """Leave a line behind for an epoch that is done; under a terminal it stays above the bar."""
+        if self._quiet:
+            return
+        energy = ""
+        if epoch.energy_j is not None and epoch.validation_energy_j is not None:
+            energy = "  " + "~" * estimated + with_unit(epoch.energy_j + epoch.validation_energy_j, "J")
+        stderr.print(
+            f"epoch {epoch.number}/{epochs}  loss {significant(epoch.loss)}  top-1 {percent(epoch.top1_accuracy)}  "
+            f"validation {significant(epoch.validation_loss)}, {percent(epoch.validation_top1_accuracy)}  "
+            f"{with_unit(epoch.duration_s + epoch.validation_duration_s, 's')}{energy}",
+            highlight=False,
+        )
 
     def _replace(self, text: str, total: int | None) -> None:
         if self._task is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mlee.errors import ResultError
 from mlee.records import RunResult
+from mlee.training_records import TrainingOutcome
 
 #: A year of a thousand megawatts [J].
 MAX_ENERGY_J = 3e16
@@ -41,6 +42,13 @@ def _quantities(result: RunResult) -> Iterator[tuple[str, float | None, float]]:
     yield "model.macs", model.macs, MAX_COUNT
     yield "model.weights_bytes", model.weights_bytes, MAX_COUNT
     yield "outcome.samples", result.outcome.samples, MAX_COUNT
+    if isinstance(result.outcome, TrainingOutcome):
+        for position, epoch in enumerate(result.outcome.history):
+            where = f"outcome.history.{position}"
+            yield f"{where}.duration_s", epoch.duration_s, MAX_SECONDS
+            yield f"{where}.validation_duration_s", epoch.validation_duration_s, MAX_SECONDS
+            yield f"{where}.energy_j", epoch.energy_j, MAX_ENERGY_J
+            yield f"{where}.validation_energy_j", epoch.validation_energy_j, MAX_ENERGY_J
     for number, measurement in enumerate(result.measurements):
         where = f"measurements.{number}"
         yield f"{where}.duration_s", measurement.duration_s, MAX_SECONDS

@@ -239,7 +239,12 @@ def _pack(folder: Path, file: IO[bytes]) -> None:
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
-        archive.add(folder, arcname=folder.name)
+        archive.add(folder, arcname=folder.name, filter=lambda entry: None if _is_weights(entry.name) else entry)
+
+
+def _is_weights(name: str) -> bool:
+    """Whether a file of a training holds weights: they stay where they are, an archive keeps what was measured."""
+    return name.count("/") == 1 and name.partition("/")[2].startswith(("weights_", "state_"))
 
 
 def _packed(folder: Path) -> str:

@@ -7,58 +7,52 @@ uncertainty widens what is allowed: only its coverage does, and that is plain to
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
-import numpy as np
-
-from mlee.energy import measure
-from mlee.errors import MeasurementError, ResultError
+from mlee.errors import ResultError
 from mlee.monitor import PHASES_FILE
-from mlee.readings import Channel, Trace
-from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Window
-from mlee.sensors import nvml, rapl
-from mlee.traces import read_trace
-
-#: How long the energy counter of a sensor may stand still [s]; those of the others are exact at every instant.
-_PERIODS_S = {"nvml": nvml.COUNTER_PERIOD_S, "rapl": rapl.COUNTER_PERIOD_S}
-#: How much later than meant a busy machine looks at a counter [s].
-_LATE_S = 0.005
-#: Rounding of times in traces and phases [s], and of values and sums of thousands of readings.
-_CLOCK_S = 5e-6
-_ROUNDING = 1e-4
-#: The highest power is looked for this far around a window [s].
-_AROUND_S = 1.0
-_WITHOUT_TRACE = ("external", "calibrated")
-_CHANGED = "result.json or the trace was changed or damaged after the run"
-
-_Traces = dict[tuple[str, Device], Trace]
+from mlee.readings import Trace
+from mlee.records import DeviceEnergy, Measurement, RunResult, Window
+from mlee.results.remeasuring import (
+    CHANGED,
+    CLOCK_S,
+    ROUNDING,
+    WITHOUT_TRACE,
+    Traces,
+    agree,
+    lost_traces,
+    read_traces,
+    read_windows,
+    remeasure,
+)
+from mlee.results.verify_training import verify_training
+from mlee.training_records import TrainingOutcome
 
 
 def verify(folder: Path, result: RunResult) -> None:
     """Compute durations, energies and mean powers again; raises `ResultError` naming what disagrees or is damaged."""
-    windows = _windows(folder)
+    if isinstance(result.outcome, TrainingOutcome):
+        verify_training(folder, result, result.outcome)
+        return
+    windows = read_windows(folder)
     # A trace that ended early (a full disk) is known to be incomplete: the energy was counted without it.
-    ended = {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+    ended = lost_traces(result)
     broken = any(warning.code.startswith("sensor-") for warning in result.warnings)
-    traces: _Traces = {}
-    for path in sorted(folder.glob("trace_*.csv")):
-        found = read_trace(path)
-        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
+    traces = read_traces(folder)
     measurements = {f"repeat {number}": found for number, found in enumerate(result.measurements, start=1)}
     if result.idle is not None:
         measurements["idle"] = result.idle
     elif "idle" in windows:
-        raise ResultError(f"{folder.name}: {PHASES_FILE} holds an idle phase, the result does not.", _CHANGED)
+        raise ResultError(f"{folder.name}: {PHASES_FILE} holds an idle phase, the result does not.", CHANGED)
     for name, measurement in measurements.items():
         window = windows.get(name)
         if window is None:
             raise ResultError(f"{folder / PHASES_FILE} does not hold the window '{name}'.")
         where = f"{folder.name}, {name}"
-        _agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, _CLOCK_S)
+        agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, CLOCK_S)
         for energy in (*measurement.devices, *measurement.not_added):
-            if energy.energy_j is None or energy.sensor in _WITHOUT_TRACE:
+            if energy.energy_j is None or energy.sensor in WITHOUT_TRACE:
                 continue
             _check_mean_power(where, energy, measurement.duration_s)
             if energy.sensor in ended:
@@ -72,73 +66,11 @@ def verify(folder: Path, result: RunResult) -> None:
     _check_idle_power(folder, result)
 
 
-def _windows(folder: Path) -> dict[str, Window]:
-    path = folder / PHASES_FILE
-    opened: dict[str, float] = {}
-    windows: dict[str, Window] = {}
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                at_s, name = float(row["t_s"]), row["phase"]
-                if row["event"] == "open":
-                    opened[name] = at_s
-                else:
-                    windows[name] = Window(start_s=opened[name], end_s=at_s)
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
-        raise ResultError(f"{path} is damaged: {error}") from error
-    return windows
-
-
 def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
-    config = result.config
-    interval_s = config.gpu_monitor_interval if energy.sensor == "nvml" else config.cpu_monitor_interval
-    counter = trace.energy_j is not None and energy.method != "integral"
-    period_s = _PERIODS_S.get(energy.sensor, 0.0) if counter else 0.0
-    channel = Channel(
-        device=trace.device,
-        key="",
-        sensor=energy.sensor,
-        counter=counter,
-        gauge=trace.power_w is not None,
-        counter_period_s=period_s,
-    )
-    try:
-        again = measure(trace, window, channel, interval_s)
-    except MeasurementError as error:
-        raise ResultError(f"{where}: {error.message}") from error
-    if again.energy_j is None or energy.energy_j is None:
+    again = remeasure(where, energy, trace, window, result)
+    if again is None or energy.energy_j is None:
         return
-    # Ticks the trace does not show, the way from the edges to the readings beside them, and what is said to be missing.
-    slack_s = _CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
-    slack_s += _gaps_s(trace, window) if counter else 0.0
-    allowed_j = _ROUNDING * again.energy_j + slack_s * _highest_power_w(trace, window, period_s)
-    _agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, again.energy_j, allowed_j)
-
-
-def _gaps_s(trace: Trace, window: Window) -> float:
-    """How far the edges of a window lie from the counter's readings beside it [s]."""
-    assert trace.energy_j is not None
-    times = trace.t_s[np.isfinite(trace.energy_j)]
-    before, after = times[times <= window.start_s], times[times >= window.end_s]
-    return float(sum(window.start_s - before[-1:]) + sum(after[:1] - window.end_s))
-
-
-def _highest_power_w(trace: Trace, window: Window, period_s: float) -> float:
-    """Highest power that gauge or counter show in and around a window [W]."""
-    near = (trace.t_s >= window.start_s - _AROUND_S) & (trace.t_s <= window.end_s + _AROUND_S)
-    highest_w = 0.0
-    if trace.power_w is not None:
-        highest_w = float(np.max(np.nan_to_num(trace.power_w[near]), initial=0.0))
-    if trace.energy_j is not None:
-        counted = near & np.isfinite(trace.energy_j)
-        times, energies = trace.t_s[counted], trace.energy_j[counted]
-        # Closer together than a period, two readings may show a whole step or none.
-        later = np.searchsorted(times, times + period_s, side="left" if period_s else "right")
-        found = later < times.size
-        later = later[found]
-        slopes_w = (energies[later] - energies[found]) / (times[later] - times[found])
-        highest_w = max(highest_w, float(np.max(slopes_w, initial=0.0)))
-    return highest_w
+    agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, *again)
 
 
 def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> None:
@@ -149,21 +81,21 @@ def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> No
         return
     least_w = energy.energy_j / duration_s
     most_w = least_w / energy.coverage if energy.coverage > 0 else math.inf
-    if mean_w is None or not least_w * (1 - _ROUNDING) <= mean_w <= most_w * (1 + _ROUNDING):
+    if mean_w is None or not least_w * (1 - ROUNDING) <= mean_w <= most_w * (1 + ROUNDING):
         raise ResultError(
             f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
             f"{least_w:.6g} W.",
-            _CHANGED,
+            CHANGED,
         )
 
 
-def _check_whole(where: str, measurement: Measurement, traces: _Traces, window: Window) -> None:
+def _check_whole(where: str, measurement: Measurement, traces: Traces, window: Window) -> None:
     """Check that no device is missing that was measured throughout."""
     stated = {(energy.sensor, energy.device) for energy in (*measurement.devices, *measurement.not_added)}
     for (sensor, device), trace in traces.items():
         covered = trace.t_s.size and trace.t_s[0] <= window.start_s and trace.t_s[-1] >= window.end_s
         if covered and (sensor, device) not in stated and not (trace.energy_j is None and trace.power_w is None):
-            raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", _CHANGED)
+            raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", CHANGED)
 
 
 def _check_idle_power(folder: Path, result: RunResult) -> None:
@@ -173,11 +105,6 @@ def _check_idle_power(folder: Path, result: RunResult) -> None:
         stated_w, what = measurement.idle_power_w, f"{folder.name}, repeat {number}: idle_power_w"
         if found_w is None or stated_w is None:
             if found_w != stated_w:
-                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", _CHANGED)
+                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", CHANGED)
             continue
-        _agree(what, stated_w, found_w, 1e-9 * found_w)
-
-
-def _agree(what: str, stated: float, found: float, allowed: float) -> None:
-    if not abs(stated - found) <= allowed:
-        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", _CHANGED)
+        agree(what, stated_w, found_w, 1e-9 * found_w)

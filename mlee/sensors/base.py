@@ -26,6 +26,8 @@ class SensorOptions:
 
     gpu_uuids: tuple[str, ...] | None = None
     gpus_unused_because: str | None = None
+    #: Other processes that belong to the run: those that torchrun started beside this one.
+    processes: tuple[int, ...] = ()
     cpu_watts: tuple[float, float] | None = None
     profile: str = "steady"
     powercap: Path = field(default_factory=lambda: Path(os.environ.get(POWERCAP_VARIABLE, "/sys/class/powercap")))

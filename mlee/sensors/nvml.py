@@ -50,6 +50,7 @@ class NvmlSensor(Sensor):
         """Load the driver library and pick the GPUs; raises `SensorUnavailable` with the mend."""
         super().__init__()
         self._clock = options.clock
+        self._processes = options.processes
         self._gpus: list[_GpuHandle] = []
         if options.gpus_unused_because is not None:
             raise SensorUnavailable(options.gpus_unused_because)
@@ -187,7 +188,7 @@ class NvmlSensor(Sensor):
     def check_window(self, first: Sequence[Reading | None], last: Sequence[Reading | None]) -> list[Warning]:
         """Warn of other processes that compute on a measured GPU."""
         warnings = []
-        ours = tree_pids()
+        ours = tree_pids(others=self._processes)
         for channel, gpu in zip(self.channels, self._gpus, strict=True):
             if gpu.lost or "processes" in gpu.unsupported:
                 continue

@@ -25,7 +25,7 @@ class ProcessSensor(Sensor):
         super().__init__()
         self._clock = options.clock
         try:
-            self._tree = ProcessTree(proc=options.proc)
+            self._tree = ProcessTree(proc=options.proc, others=options.processes)
             self._tree.refresh_now(options.clock())
         except ImportError as error:
             raise SensorUnavailable("The package psutil is not installed.", "run `pip install psutil`") from error

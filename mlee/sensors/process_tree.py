@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
-def tree_pids(root: int | None = None) -> set[int]:
-    """Process ids of `root` (default: this process) and all its descendants."""
+def tree_pids(root: int | None = None, others: Sequence[int] = ()) -> set[int]:
+    """Process ids of `root` (default: this process), `others`, and all their descendants."""
     import psutil
 
-    root = os.getpid() if root is None else root
-    try:
-        return {root, *(child.pid for child in psutil.Process(root).children(recursive=True))}
-    except psutil.Error:
-        return {root}
+    found: set[int] = set()
+    for pid in (os.getpid() if root is None else root, *others):
+        found.add(pid)
+        with suppress(psutil.Error):
+            found.update(child.pid for child in psutil.Process(pid).children(recursive=True))
+    return found
 
 
 _TICKS_PER_S: int = os.sysconf("SC_CLK_TCK")
@@ -62,8 +64,9 @@ class ProcessTree:
     #: Listing descendants looks at every process of the machine: do it this rarely [s].
     REFRESH_S = 5.0
 
-    def __init__(self, root: int | None = None, proc: Path = Path("/proc")) -> None:
-        """Start from `root` (default: this process)."""
+    def __init__(self, root: int | None = None, proc: Path = Path("/proc"), others: Sequence[int] = ()) -> None:
+        """Start from `root` (default: this process); `others` belong to the run, too, with their descendants."""
+        self._beside = tuple(others)
         self._root = os.getpid() if root is None else root
         self._proc = proc
         self._files: dict[int, int] = {}
@@ -82,7 +85,7 @@ class ProcessTree:
         """List the descendants again."""
         self._refreshed_s = now_s
         try:
-            pids = tree_pids(self._root)
+            pids = tree_pids(self._root, self._beside)
         except OSError:  # no file descriptor is left to list them: the last list is better than none
             return
         self._open(pids)

@@ -11,7 +11,8 @@ import pytest
 
 from mlee.backends.base import InferenceRequest
 from mlee.errors import SensorUnavailable
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.measuring import MeasuringOptions
+from mlee.runner import run_inference
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.nvml import NvmlSensor
 

@@ -18,7 +18,8 @@ from mlee.backends.tensorflow.models import KerasModel, find_model, model_names
 from mlee.backends.tensorflow.published import PUBLISHED, QUICKNET
 from mlee.datasets.imagenet import wordnet_ids
 from mlee.errors import BackendError, BackendUnavailable, ConfigError, DataError, MleeError
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.measuring import MeasuringOptions
+from mlee.runner import run_inference
 from tests.tensorflow.helpers import LABELS, SMALL, backend, favour, nothing, request, tiny_network, truth, write_photographs
 
 # Keras and h5py are behind NumPy here.

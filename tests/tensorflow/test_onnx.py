@@ -12,7 +12,8 @@ import pytest
 from mlee.backends.onnx.from_tensorflow import OnnxFromTensorFlow
 from mlee.backends.tensorflow.models import KerasModel
 from mlee.errors import BackendError, ConfigError
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.measuring import MeasuringOptions
+from mlee.runner import run_inference
 from tests.tensorflow.helpers import LABELS, backend, favour, nothing, request, tiny_network, write_photographs
 
 # Libraries behind NumPy's and Python's versions, which warn while they export.

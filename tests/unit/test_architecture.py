@@ -21,20 +21,25 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor.",),
-    ("mlee.experiment", "mlee.results.verify"),
+    ("mlee.experiment", "mlee.results.remeasuring"),
+    ("mlee.results.verify_training",),
+    ("mlee.results.verify",),
+    ("mlee.measuring", "mlee.training_progress"),
+    ("mlee.training_hosts", "mlee.training_result", "mlee.trained_folder"),
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
     ("mlee.elex.",),
     ("mlee.cli.",),
     (
         *("mlee.monitor.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
-        *("infer", "merge_results", "elex", "create_paper_results"),
+        *("infer", "train", "merge_results", "elex", "create_paper_results"),
     ),
 )
 #: The two halves of the project meet in records and files only. Command lines and results know both.
 MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
-    *("mlee.experiment", "mlee.runner", "mlee.training.", "mlee.training_runner"),
+    *("mlee.experiment", "mlee.measuring", "mlee.runner", "mlee.training.", "mlee.training_hosts"),
+    *("mlee.training_progress", "mlee.training_result", "mlee.training_runner", "mlee.trained_folder"),
 )
 ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
 HEAVY = {

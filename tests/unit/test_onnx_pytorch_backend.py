@@ -21,7 +21,8 @@ from mlee.backends.onnx.from_pytorch import OnnxFromPyTorch  # noqa: E402
 from mlee.backends.onnx.runtime import Session  # noqa: E402
 from mlee.backends.pytorch.models import TorchvisionModel  # noqa: E402
 from mlee.errors import BackendError, ConfigError, DataError  # noqa: E402
-from mlee.runner import MeasuringOptions, run_inference  # noqa: E402
+from mlee.measuring import MeasuringOptions  # noqa: E402
+from mlee.runner import run_inference  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")

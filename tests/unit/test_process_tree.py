@@ -26,7 +26,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         fields = ["0"] * 40
         fields[11], fields[21] = str(TICKS), "1"
         (tmp_path / str(pid) / "stat").write_text(f"{pid} (a (strange) name) {' '.join(fields)}\n")
-    monkeypatch.setattr(process_tree, "tree_pids", lambda root: set(range(ROOT, ROOT + 400)))
+    monkeypatch.setattr(process_tree, "tree_pids", lambda root, others: set(range(ROOT, ROOT + 400)))
     return tmp_path
 
 
@@ -71,7 +71,7 @@ def test_a_member_that_ends_is_not_counted_and_gives_its_place_away(
     tree.refresh_now(0.0)
     for pid in range(ROOT + 10, ROOT + 400):
         (proc / str(pid) / "stat").unlink()
-    monkeypatch.setattr(process_tree, "tree_pids", lambda root: set(range(ROOT, ROOT + 10)))
+    monkeypatch.setattr(process_tree, "tree_pids", lambda root, others: set(range(ROOT, ROOT + 10)))
     tree.refresh_now(1.0)
     assert tree.usage()[0] == 10.0
     tree.close()
@@ -81,7 +81,7 @@ def test_a_list_that_cannot_be_made_leaves_the_last_one(proc: Path, monkeypatch:
     tree = ProcessTree(ROOT, proc)
     tree.refresh_now(0.0)
 
-    def fail(root: int) -> set[int]:
+    def fail(root: int, others: object) -> set[int]:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(process_tree, "tree_pids", fail)

@@ -8,8 +8,9 @@ import pytest
 
 from mlee.backends.base import InferenceRequest
 from mlee.errors import ConfigError
+from mlee.measuring import MeasuringOptions
 from mlee.records import Outcome
-from mlee.runner import MeasuringOptions, _repeat_warnings, run_inference
+from mlee.runner import _repeat_warnings, run_inference
 
 
 def outcome(loss: float | None = 1.25, top1: float | None = 0.75) -> Outcome:

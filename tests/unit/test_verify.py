@@ -12,10 +12,11 @@ import pytest
 from mlee.backends.base import InferenceRequest
 from mlee.errors import ResultError
 from mlee.experiment import RESULT_FILE, load_result
+from mlee.measuring import MeasuringOptions
 from mlee.records import Measurement, RunResult
 from mlee.results import store
 from mlee.results.verify import verify
-from mlee.runner import MeasuringOptions, run_inference
+from mlee.runner import run_inference
 
 
 def run(output: Path, interval_s: float, sensors: tuple[str, ...] = ("simulated:square", "process")) -> Path:

@@ -11,6 +11,7 @@ from torchvision.transforms._presets import ImageClassification
 from mlee.backends.base import InferenceBackend, InferenceRequest, Progress, PublishedAccuracy, Resolved
 from mlee.backends.batches import check_fits, warm_up_sizes
 from mlee.backends.evaluation import Skipped, check_finite, evaluate
+from mlee.backends.pytorch.augmentation import trained_preset
 from mlee.backends.pytorch.compiling import compile_whole, graphs_compiled
 from mlee.backends.pytorch.counting import TorchCounter
 from mlee.backends.pytorch.data import Batches, make_batches
@@ -19,8 +20,9 @@ from mlee.backends.pytorch.facts import MACS_METHOD, count_macs, count_parameter
 from mlee.backends.pytorch.models import ModelSource, find_model, load_weights_file, model_names, with_image_size
 from mlee.backends.pytorch.trouble import expected_trouble
 from mlee.backends.threads import loading_workers
+from mlee.backends.trained import evaluation_data
 from mlee.backends.weights import choose_weights
-from mlee.datasets import SyntheticImages, open_dataset, without_records
+from mlee.datasets import SyntheticImages, without_records
 from mlee.errors import BackendError, ConfigError
 from mlee.records import ModelFacts, Outcome, Warning
 
@@ -38,7 +40,7 @@ class PyTorchInference(InferenceBackend):
         self._device, gpus = choose_devices(request.device)
         self._dtype = PRECISIONS[request.precision]
         global_batch_size = request.batch_size * max(1, len(gpus))
-        self.dataset = without_records(open_dataset(request.data_path), self.name)
+        self.dataset = without_records(evaluation_data(request.data_path, request.trained), self.name)
         samples = len(self.dataset)
         if request.n_batches is not None:
             samples = min(samples, request.n_batches * global_batch_size)
@@ -65,6 +67,7 @@ class PyTorchInference(InferenceBackend):
             weights_bytes=weights_bytes(model),
             weights=weights,
         )
+        self._trained = request.trained is not None
         self._image_size = image_size
         self._skip_corrupt = request.skip_corrupt
         self._skipped = Skipped(request.skip_corrupt)
@@ -183,8 +186,8 @@ class PyTorchInference(InferenceBackend):
                 torch.cuda.synchronize(index)
 
     def published_accuracy(self) -> PublishedAccuracy | None:
-        """Accuracy the publisher of the weights states."""
-        return self._source.published_accuracy()
+        """Accuracy the publisher of the weights states; nobody publishes anything about weights trained here."""
+        return None if self._trained else self._source.published_accuracy()
 
     def warnings(self) -> Iterator[Warning]:
         """Name the images that were skipped in the last pass, and what was compiled in any."""
@@ -198,6 +201,12 @@ class PyTorchInference(InferenceBackend):
 
 def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
     """Build the model with the weights asked for; the third value says in words which weights these are."""
+    trained = request.trained
+    if trained is not None:
+        source = find_model(trained.model)
+        model = source.build_untrained(len(trained.classes), trained.image_size)
+        load_weights_file(model, trained.weights)
+        return source, model, f"trained in {trained.run_id}"
     weights = choose_weights(request.weights)
     source = find_model(request.model, weights.name)
     if weights.random:
@@ -211,6 +220,10 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
 
 def _preprocessing(source: ModelSource, request: InferenceRequest, images: int) -> ImageClassification:
     """Return the preprocessing at the size asked for; `images` are in the largest batch, which must fit into memory."""
+    if request.trained is not None:
+        preset = trained_preset(request.trained)
+        check_fits(images, request.image_size or int(preset.crop_size[0]))
+        return with_image_size(preset, request.image_size)
     if request.eval_preprocessing != "builtin":
         source = find_model(request.eval_preprocessing)
     preset = source.preprocessing()

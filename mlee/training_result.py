@@ -1,0 +1,103 @@
+"""What a training says of itself at its end: options after defaults are resolved, remarks, and the result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mlee.backends.training_base import TrainingBackend, TrainingRequest
+from mlee.measuring import MeasuringOptions, with_idle
+from mlee.records import ExecutionPlatform, RunResult, Warning
+from mlee.training_progress import TrainingProgress
+from mlee.training_records import TrainingConfig, TrainingOutcome
+
+
+def training_result(
+    run_id: str,
+    config: TrainingConfig,
+    platform: ExecutionPlatform,
+    backend: TrainingBackend,
+    progress: TrainingProgress,
+    not_measured: Mapping[str, str],
+) -> RunResult:
+    """Make the result of a training whose last epoch is done."""
+    return RunResult(
+        run_id=run_id,
+        task="training",
+        started_at=progress.started_at,
+        config=config,
+        platform=platform,
+        model=backend.facts,
+        dataset=backend.dataset,
+        outcome=TrainingOutcome(
+            ended="epochs" if len(progress.history) == config.epochs else "early", history=progress.history
+        ),
+        measurements=(with_idle(progress.measured, progress.idle),),
+        idle=progress.idle,
+        not_measured=dict(not_measured),
+        sampler_cpu_s=progress.sampler_cpu_s,
+        warnings=progress.warnings,
+        details={**backend.details, "resumed": progress.resumed},
+    )
+
+
+def collected_warnings(
+    before: TrainingProgress | None, found: Sequence[Warning], backend: TrainingBackend
+) -> tuple[Warning, ...]:
+    """Return all remarks, of each kind the first: the windows of hundreds of epochs repeat them with other numbers."""
+    earlier: list[Warning] = []
+    if before is not None:
+        message = (
+            f"The training was interrupted after epoch {len(before.history)} and resumed: "
+            "what the epoch that was cut off had taken is not counted."
+        )
+        earlier = [*before.warnings, Warning(code="resumed", message=message)]
+    kinds: dict[tuple[str, str], Warning] = {}
+    for warning in (*earlier, *found, *backend.warnings()):
+        kinds.setdefault((warning.code, re.sub(r"\d[\d.]*", "0", warning.message)), warning)
+    return tuple(kinds.values())
+
+
+def training_config(
+    request: TrainingRequest, backend: TrainingBackend, options: MeasuringOptions, hosts: int
+) -> TrainingConfig:
+    """Write down every option as it was resolved."""
+    resolved = backend.resolved
+    return TrainingConfig(
+        model=request.model,
+        backend=backend.name,
+        data_path=request.data_path,
+        n_batches=request.n_batches,
+        batch_size=request.batch_size,
+        global_batch_size=resolved.global_batch_size,
+        epochs=request.epochs,
+        early_patience=request.early_patience,
+        early_delta=request.early_delta,
+        opt=request.opt,
+        opt_decy=request.opt_decy,
+        lr=request.lr,
+        momentum=request.momentum,
+        weight_decay=request.weight_decay,
+        lr_scheduler=request.lr_scheduler,
+        lr_step_size=request.lr_step_size,
+        lr_gamma=request.lr_gamma,
+        preprocessing=request.preprocessing,
+        auto_augment=request.auto_augment,
+        random_erase=request.random_erase,
+        interpolation=resolved.interpolation,
+        batch_norm_momentum=resolved.batch_norm_momentum,
+        seed=request.seed,
+        sensors=options.sensors,
+        gpu_monitor_interval=options.gpu_interval_s,
+        cpu_monitor_interval=options.cpu_interval_s,
+        idle_seconds=options.idle_seconds,
+        warmup_batches=options.warmup_batches,
+        device=resolved.device,
+        precision=request.precision,
+        compile=request.compile,
+        workers=resolved.workers,
+        image_size=resolved.image_size,
+        classes=resolved.classes,
+        processes=backend.team.size,
+        hosts=hosts,
+    )
