@@ -20,7 +20,7 @@ Policy = Callable[[Any, Any], Any]
 #: RandAugment: magnitude 9 of 30. AugMix: severity 3 of 10. Both are three tenths of the strongest there is.
 _STRENGTH = 0.3
 _OPERATIONS_OF_RANDAUGMENT = 2
-_CHAINS_OF_AUGMIX = 3
+_CHAINS_OF_AUGMIX, _DEPTH_OF_AUGMIX = 3, 3
 
 
 class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
@@ -65,7 +65,15 @@ class _Operations:
         for layer in self._layers:
             layer.generator = self._draws
 
-    def one(self, pixels: Any, seed: Any) -> Any:
+    def several(self, pixels: Any, seed: Any, count: Any) -> Any:
+        """Apply `count` of them, one after the other."""
+
+        def apply(done: Any, changed: Any) -> tuple[Any, Any]:
+            return done + 1, self._one(changed, tf.random.fold_in(seed, done))
+
+        return tf.while_loop(lambda done, _: done < count, apply, (0, pixels))[1]
+
+    def _one(self, pixels: Any, seed: Any) -> Any:
         """Apply one of them, or nothing."""
         choice, draws = tf.unstack(tf.random.split(seed, 2))
 
@@ -81,27 +89,22 @@ class _Operations:
 
 def _rand_augment(pixels: Any, seed: Any, *, operations: _Operations) -> Any:
     """Apply two operations, one after the other (Cubuk et al. 2019)."""
-    for one in tf.unstack(tf.random.split(seed, _OPERATIONS_OF_RANDAUGMENT)):
-        pixels = operations.one(pixels, one)
-    return pixels
+    return operations.several(pixels, seed, _OPERATIONS_OF_RANDAUGMENT)
 
 
 def _aug_mix(pixels: Any, seed: Any, *, operations: _Operations) -> Any:
     """Mix the image with chains of one to three operations (Hendrycks et al. 2019)."""
-    mixing, share, *chains = tf.unstack(tf.random.split(seed, 2 + _CHAINS_OF_AUGMIX))
+    mixing, share, depth, chains = tf.unstack(tf.random.split(seed, 4))
     # With all parameters 1, a Dirichlet distribution is that of exponential numbers by their sum, Beta a uniform one.
     parts = -tf.math.log(1 - tf.random.stateless_uniform((_CHAINS_OF_AUGMIX,), mixing))
     weights = parts / tf.reduce_sum(parts)
-    mixed = tf.zeros_like(pixels)
-    for number, chain in enumerate(chains):
-        depth, *steps = tf.unstack(tf.random.split(chain, 4))
-        length = tf.random.stateless_uniform((), depth, minval=1, maxval=len(steps) + 1, dtype=tf.int32)
-        _, changed = tf.while_loop(
-            lambda done, _, length=length: done < length,
-            lambda done, changed, steps=steps: (done + 1, operations.one(changed, tf.gather(steps, done))),
-            (0, pixels),
-        )
-        mixed += weights[number] * changed
+    lengths = tf.random.stateless_uniform((_CHAINS_OF_AUGMIX,), depth, minval=1, maxval=_DEPTH_OF_AUGMIX + 1, dtype=tf.int32)
+
+    def add(chain: Any, mixed: Any) -> tuple[Any, Any]:
+        changed = operations.several(pixels, tf.random.fold_in(chains, chain), lengths[chain])
+        return chain + 1, mixed + weights[chain] * changed
+
+    _, mixed = tf.while_loop(lambda chain, _: chain < _CHAINS_OF_AUGMIX, add, (0, tf.zeros_like(pixels)))
     kept = tf.random.stateless_uniform((), share)
     return kept * pixels + (1 - kept) * mixed
 
