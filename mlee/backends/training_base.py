@@ -196,6 +196,14 @@ def batch_norm_momentum(wanted: float | None, own: float, batches: int) -> float
     return own if own * batches >= 5 or own >= SHORT_EPOCH_MOMENTUM else SHORT_EPOCH_MOMENTUM
 
 
+def check_optimizer(request: TrainingRequest) -> None:
+    """Refuse an optimiser that is unknown or lacks what it needs; raises `ConfigError`."""
+    if request.opt not in OPTIMIZERS:
+        raise ConfigError(f"Unknown --opt '{request.opt}'.", f"use one of {', '.join(OPTIMIZERS)}")
+    if request.opt == "sgd_nesterov" and request.momentum == 0:
+        raise ConfigError("--opt sgd_nesterov needs a --momentum of more than 0.", "or pass --opt sgd")
+
+
 def epoch_size(images: int, global_batch_size: int, n_batches: int | None) -> tuple[int, int]:
     """Return batches and samples of a training epoch, which has whole batches only; raises `ConfigError` for none."""
     batches = images // global_batch_size
@@ -207,6 +215,11 @@ def epoch_size(images: int, global_batch_size: int, n_batches: int | None) -> tu
             "pass a smaller --batch-size",
         )
     return batches, batches * global_batch_size
+
+
+def validation_size(images: int, global_batch_size: int, n_batches: int | None) -> int:
+    """Return how many images are validated: all, or so many batches."""
+    return images if n_batches is None else min(images, n_batches * global_batch_size)
 
 
 def shuffled(images: int, seed: int, epoch: int) -> Any:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mlee.backends.training_base import OPTIMIZERS, RMSPROP_EPSILON, TrainingRequest
-from mlee.errors import ConfigError
+from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest, check_optimizer
 
 
 def make_optimizer(model: nn.Module, request: TrainingRequest) -> torch.optim.Optimizer:
     """Make the optimiser; weight decay is added to the gradient, but for `adamw`, which decouples it.
 
-    Raises `ConfigError` for an unknown name.
+    Raises `ConfigError` as `check_optimizer` does.
     """
+    check_optimizer(request)
     parameters = model.parameters()
     lr, decay = request.lr, request.weight_decay
     match request.opt:
         case "sgd" | "sgd_nesterov":
             nesterov = request.opt == "sgd_nesterov"
-            if nesterov and request.momentum == 0:
-                raise ConfigError("--opt sgd_nesterov needs a --momentum of more than 0.", "or pass --opt sgd")
             return torch.optim.SGD(parameters, lr, momentum=request.momentum, weight_decay=decay, nesterov=nesterov)
         case "rmsprop":
             return torch.optim.RMSprop(
@@ -30,7 +28,7 @@ def make_optimizer(model: nn.Module, request: TrainingRequest) -> torch.optim.Op
             return torch.optim.Adam(parameters, lr, weight_decay=decay)
         case "adamw":
             return torch.optim.AdamW(parameters, lr, weight_decay=decay)
-    raise ConfigError(f"Unknown --opt '{request.opt}'.", f"use one of {', '.join(OPTIMIZERS)}")
+    raise AssertionError("check_optimizer knows them all")
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

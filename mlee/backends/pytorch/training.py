@@ -33,6 +33,7 @@ from mlee.backends.training_base import (
     TrainingRequest,
     epoch_size,
     pooled,
+    validation_size,
 )
 from mlee.datasets import SyntheticImages, without_records
 from mlee.datasets.training import open_training_data
@@ -59,9 +60,7 @@ class PyTorchTraining(TrainingBackend):
         validation = without_records(data.validation, self.name)
         global_batch_size = request.batch_size * self.team.size
         batches, samples = epoch_size(len(train), global_batch_size, request.n_batches)
-        validation_samples = len(validation)
-        if request.n_batches is not None:
-            validation_samples = min(validation_samples, request.n_batches * global_batch_size)
+        validation_samples = validation_size(len(validation), global_batch_size, request.n_batches)
         source = find_model(request.model)
         preset = validation_preset(request, data)
         size = int(preset.crop_size[0])

@@ -27,12 +27,13 @@ from mlee.backends.tensorflow.training_state import pack, unpack
 from mlee.backends.tensorflow.trouble import expected_trouble
 from mlee.backends.threads import cpu_threads, loading_workers
 from mlee.backends.training_base import (
-    OPTIMIZERS,
     ResolvedTraining,
     Team,
     TrainingBackend,
     TrainingRequest,
+    check_optimizer,
     epoch_size,
+    validation_size,
 )
 from mlee.datasets import SyntheticImages
 from mlee.datasets.training import open_training_data
@@ -52,8 +53,7 @@ class TensorFlowTraining(TrainingBackend):
 
     def __init__(self, request: TrainingRequest) -> None:
         """Build model, optimiser and data; nothing is traced yet."""
-        if request.opt not in OPTIMIZERS:
-            raise ConfigError(f"Unknown --opt '{request.opt}'.", f"use one of {', '.join(OPTIMIZERS)}")
+        check_optimizer(request)
         policy = find_policy(request.auto_augment)
         source = find_model(request.model)
         if isinstance(source, QuickNet):
@@ -73,6 +73,7 @@ class TensorFlowTraining(TrainingBackend):
         self._batch_size = request.batch_size * len(devices)
         data = open_training_data(request.data_path)
         batches, samples = epoch_size(len(data.train), self._batch_size, request.n_batches)
+        validated = validation_size(len(data.validation), self._batch_size, request.n_batches)
         preset = training_preset(source, request, data)
         self._size = preset.crop_size
         check_fits(self._batch_size, self._size)
@@ -92,7 +93,7 @@ class TensorFlowTraining(TrainingBackend):
         }
         with expected_trouble("The data"):
             self._images = training_batches(data.train, augmentation, samples=samples, **common)
-            self._validation = validation_batches(data.validation, preset, **common)
+            self._validation = validation_batches(data.validation, preset, samples=validated, **common)
         self._seed = request.seed
         self._step = self._trace_step(request.compile)
         self._forward = self._trace_forward(request.compile)
@@ -115,7 +116,7 @@ class TensorFlowTraining(TrainingBackend):
             global_batch_size=self._batch_size,
             batches=batches,
             samples=samples,
-            validation_samples=len(data.validation),
+            validation_samples=validated,
             classes=len(data.classes),
             interpolation=preset.interpolation,
             batch_norm_momentum=momentum,

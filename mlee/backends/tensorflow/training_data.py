@@ -221,9 +221,9 @@ def training_batches(
 
 
 def validation_batches(
-    dataset: Dataset, preset: Preprocessing, *, batch_size: int, workers: int, classes: int, seed: int
+    dataset: Dataset, preset: Preprocessing, *, samples: int, batch_size: int, workers: int, classes: int, seed: int
 ) -> ImageBatches | LabelledNoise:
-    """Batches of all images to validate with, in their order; the last, smaller one is kept."""
+    """Batches of the images to validate with, in their order; the last, smaller one is kept."""
     if isinstance(dataset, SyntheticImages):
-        return LabelledNoise(len(dataset), preset, batch_size=batch_size, classes=classes, seed=seed)
-    return ImageBatches(dataset, preset, samples=len(dataset), batch_size=batch_size, workers=workers)
+        return LabelledNoise(samples, preset, batch_size=batch_size, classes=classes, seed=seed)
+    return ImageBatches(dataset, preset, samples=samples, batch_size=batch_size, workers=workers)
