@@ -1,0 +1,272 @@
+"""Studies: what is planned, what becomes of runs, and that nothing complete is repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlee.cli import common
+from mlee.cli import sweep as command
+from mlee.errors import ConfigError, ResultError
+from mlee.experiment import load_result
+from mlee.results.load import load
+from mlee.sweep.estimate import estimate
+from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
+from mlee.sweep.running import known_models
+from mlee.sweep.study import Ended, Study
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 120
+KNOWN = {"pytorch": ("ResNet50", "VGG16", "MobileNetV2"), "onnx_pytorch": ("ResNet50", "VGG16"), "tensorflow": ("ResNet50",)}
+QUICK = ["--", "--idle-seconds", "0", "--warmup-batches", "0", "--sensors", "simulated"]
+
+
+def plan(**fields: object) -> Plan:
+    return make_plan(SweepOptions(**{"models": ("ResNet50", "VGG16"), "repeats": 2, **fields}), KNOWN)  # type: ignore[arg-type]
+
+
+def test_every_combination_runs_once_a_repeat() -> None:
+    found = plan(backends=("pytorch", "onnx_pytorch"), batch_sizes=(1, 16), precisions=("fp32", "bf16"))
+    kinds = Counter(run.kind for run in found.runs)
+    assert set(kinds.values()) == {2}
+    assert len(kinds) == 2 * 2 * 2 + 2 * 2  # ONNX Runtime knows fp32 alone
+    assert [run.number for run in found.runs] == list(range(1, 25))
+    assert [entry.what for entry in found.left_out] == ["onnx_pytorch bf16"]
+
+
+def test_the_seed_decides_the_order() -> None:
+    assert plan(seed=1) == plan(seed=1)
+    orders = {tuple(run.kind for run in plan(seed=seed, batch_sizes=(1, 2, 4)).runs) for seed in range(8)}
+    assert len(orders) > 4
+
+
+def test_all_models_are_those_of_each_backend() -> None:
+    found = plan(models=("all",), backends=("pytorch", "tensorflow"), repeats=1)
+    assert Counter(run.backend for run in found.runs) == {"pytorch": 3, "tensorflow": 1}
+
+
+def test_names_are_forgiven_and_what_a_backend_lacks_is_left_out_with_the_reason() -> None:
+    found = plan(models=("resnet-50", "VGG 16"), backends=("pytorch", "tensorflow"), repeats=1)
+    assert {(run.backend, run.model) for run in found.runs} == {
+        *(("pytorch", "ResNet50"), ("pytorch", "VGG16"), ("tensorflow", "ResNet50"))
+    }
+    (left,) = found.left_out
+    assert left.what == "tensorflow VGG 16"
+    assert "Unknown model" in left.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"models": ("nothing",)}, "Nothing is left to run"),
+        ({"more": ("--seed", "3")}, "--seed cannot be handed through"),
+        ({"more": ("--batch-size=3",)}, "--batch-size=3 cannot be handed through"),
+    ],
+)
+def test_plans_that_cannot_be(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan(**fields)
+
+
+def test_options_of_a_run() -> None:
+    found = plan(task="training", data_path="digits", more=("--epochs", "3"), repeats=1, models=("VGG16",))
+    words = command_options(found.runs[0], found.options, "out")
+    assert words[:4] == ["--model", "VGG16", "--backend", "pytorch"]
+    assert words[-4:] == ["--data-path", "digits", "--epochs", "3"]
+    inference = command_options(replace(found.runs[0], task="inference"), found.options, "out")
+    assert inference[:2] == ["--infer-model", "VGG16"]
+
+
+def test_estimates_come_from_runs_of_the_same_kind() -> None:
+    runs = plan(seed=0).runs  # two models, each twice
+    first = runs[0]
+    twin = next(run for run in runs[1:] if run.kind == first.kind)
+    assert estimate(runs, {}, 5.0).seconds is None
+    ended = {first.number: Ended(seconds=10.0, folder="a")}
+    assert estimate(runs, ended, 5.0).seconds == 3 * 10 + 2 * 5
+    assert estimate(runs, ended, 0.0).known == 1
+    ended[twin.number] = Ended(seconds=2.0, reason="failed")
+    assert (estimate(runs, ended, 0.0).runs, estimate(runs, ended, 0.0).seconds) == (3, 30.0)
+    done = {run.number: Ended(seconds=1.0, folder="x") for run in runs}
+    assert estimate(runs, done, 5.0).seconds == 0
+
+
+def test_studies_on_disk(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path / "s", plan())
+    assert Study.open(tmp_path / "s").plan == study.plan
+    with pytest.raises(ConfigError, match="holds a study already"):
+        Study.begin(tmp_path / "s", plan())
+    path = tmp_path / "s" / "study.json"
+    good = json.loads(path.read_text())
+    for content, said in (
+        ("{", "is not JSON"),
+        ("[]", "is no study of mlee"),
+        (json.dumps({**good, "version": 9}), "another version"),
+        (json.dumps({**good, "runs": [{"number": 1}]}), r"field runs\.0\."),
+        (json.dumps({**good, "options": {**good["options"], "repeats": 0}}), "field options"),
+    ):
+        path.write_text(content)
+        with pytest.raises(ResultError, match=said):
+            Study.open(tmp_path / "s")
+    with pytest.raises(ResultError, match="cannot be read"):
+        Study.open(tmp_path / "nowhere")
+
+
+def test_only_one_sweep_works_on_a_study(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path, plan())
+    with study.locked(), pytest.raises(ConfigError, match="is going on"), Study.open(tmp_path).locked():
+        pass
+    with study.locked():
+        pass
+
+
+def test_models_of_a_backend_are_asked_for_in_a_process_of_its_own() -> None:
+    assert known_models("inference", "simulated") == ("Tiny", "Small", "Large", "Failing")
+    with pytest.raises(ConfigError, match="Backend nonsense cannot be used"):
+        known_models("inference", "nonsense")
+
+
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
+        try:
+            code = common.run(command.main)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_study_with_failures(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "Failing", "Nope", "--backends", "simulated", "--data-path", "synthetic:40"]
+    options += ["--output-dir", str(folder), "--seed", "1"]
+    code, said = call(*options, "--dry-run", *QUICK)
+    assert (code, "2 runs to do: how long is not known" in said) == (0, True)
+    assert not folder.exists()
+    code, said = call(*options, *QUICK)
+    assert code == 1
+    assert "left out simulated Nope: Unknown model 'Nope'" in said
+    assert "failed Failing simulated batch 32 #1: The model Failing failed in its second batch" in said
+    assert "1 of 2 runs are complete" in said
+    assert load([folder]).table["model"].tolist() == ["Tiny"]
+    code, said = call("--resume", "--output-dir", str(folder), "--dry-run")
+    assert "Tiny simulated batch 32 #1 (complete)" in said
+    assert "1 runs to do" in said
+    before = sorted(folder.glob("infer_*"))
+    code, said = call("--resume", "--output-dir", str(folder))
+    assert (code, "1 of 2 runs are complete" in said) == (1, True)
+    assert len(sorted(folder.glob("infer_*"))) == len(before) + 1  # the one that failed has failed again
+
+
+def test_a_study_of_trainings(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--task", "training", "--models", "Tiny", "--backends", "simulated", "--data-path", "synthetic:40"]
+    code, said = call(*options, "--output-dir", str(folder), *QUICK, "--epochs", "2")
+    assert code == 0, said
+    (made,) = folder.glob("train_*")
+    assert load_result(made).config.epochs == 2  # type: ignore[union-attr]
+
+
+def test_a_folder_that_is_gone_runs_again(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "Small", "--backends", "simulated", "--data-path", "synthetic:8"]
+    assert call(*options, "--output-dir", str(folder), *QUICK)[0] == 0
+    shutil.rmtree(next(folder.glob("infer_*")))
+    code, said = call("--resume", "--output-dir", str(folder))
+    assert (code, "1 of 2 runs are complete" in said, len(list(folder.glob("infer_*")))) == (0, True, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--backends", "jax"), "Unknown backend 'jax' for inference"),
+        (("--task", "training", "--backends", "onnx_pytorch"), "Unknown backend 'onnx_pytorch' for training"),
+        (("--repeats", "0"), "whole number of 1 or more"),
+        (("--batch-sizes", "x"), "whole number of 1 or more"),
+        (("--precisions", "int8"), "invalid choice"),
+        (("--resume",), "study.json cannot be read"),
+        (("--cool-down", "-1"), "must be 0 to"),
+    ],
+)
+def test_wrong_values_give_one_clear_line(call: Call, arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    code, found = call(*arguments, "--output-dir", str(tmp_path / "study"))
+    assert code in (1, 2)
+    assert said in " ".join(found.split())
+
+
+def test_a_resumed_study_keeps_its_plan(call: Call, tmp_path: Path) -> None:
+    Study.begin(tmp_path / "study", plan())
+    code, said = call("--resume", "--output-dir", str(tmp_path / "study"), "--repeats", "5")
+    assert (code, "--repeats cannot stand beside --resume" in said) == (2, True)
+
+
+def _start(folder: Path) -> subprocess.Popen[str]:
+    words = ["--models", "Tiny", "Small", "Large", "--backends", "simulated", "--repeats", "2", "--seed", "4"]
+    words += ["--data-path", "synthetic:100", "--output-dir", str(folder), *QUICK]
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlee.sweep", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _wait_for_results(folder: Path, count: int) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while len(list(folder.glob("infer_*/result.json"))) < count:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", ["group", "sweep", "Ctrl-C"])
+def test_a_study_that_is_killed_goes_on_and_repeats_nothing(end: str, call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    process = _start(folder)
+    _wait_for_results(folder, 2)
+    if end == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif end == "sweep":
+        process.kill()  # the run that is going on lives, and holds the study until its end
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=WAIT_S)
+    if end == "Ctrl-C":
+        assert process.returncode == 130
+        assert "--resume" in said
+    complete = {path.parent.name for path in folder.glob("infer_*/result.json")}
+    code, found = call("--resume", "--output-dir", str(folder))
+    deadline_s = time.monotonic() + WAIT_S
+    while "is going on: another process holds it" in found:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+        code, found = call("--resume", "--output-dir", str(folder))
+    assert code == 0, found
+    results = {path.parent.name for path in folder.glob("infer_*/result.json")}
+    assert complete <= results
+    assert len(results) == 6
+    study = Study.open(folder)
+    ended = [study.ended(run) for run in study.plan.runs]
+    assert {end.folder for end in ended if end is not None} == results
