@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--repeats", type=positive_int, default=1, metavar="N", help="runs of each combination")
     what.add_argument("--data-path", metavar="PATH", help="data, as infer.py or train.py takes it")
     what.add_argument("--seed", type=seed, default=-1, help="seed of the order and of each run; -1 draws and records one")
+    what.add_argument(
+        "--recipes", action="store_true", help="train each model with its options of the 2022 study; others are left out"
+    )
     what.add_argument("more", nargs="*", metavar="-- OPTIONS", help="options of infer.py or train.py")
 
     how = main.add_argument_group("how")
@@ -110,6 +113,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _new_study(args: argparse.Namespace) -> Study:
     names = BACKEND_NAMES if args.task == "inference" else TRAINING_BACKEND_NAMES
+    if args.recipes and args.task != "training":
+        raise ConfigError("--recipes is for --task training.", "leave it out")
     unknown = [name for name in args.backends if name not in names]
     if unknown:
         raise ConfigError(f"Unknown backend '{unknown[0]}' for {args.task}.", f"use one of {', '.join(names)}")
@@ -122,6 +127,7 @@ def _new_study(args: argparse.Namespace) -> Study:
         repeats=args.repeats,
         data_path=args.data_path,
         seed=args.seed if args.seed != -1 else random.SystemRandom().randrange(2**31),
+        recipes=args.recipes,
         more=tuple(args.more),
     )
     known: dict[str, Sequence[str]] = {}

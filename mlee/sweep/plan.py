@@ -11,6 +11,7 @@ from mlee.catalogue import match_name
 from mlee.errors import ConfigError
 from mlee.record_checks import Strict, require
 from mlee.records import Task
+from mlee.sweep.recipes import RECIPES
 
 ALL = "all"
 _ONNX = "onnx_"
@@ -22,7 +23,10 @@ _RESERVED = ("--infer-model", "--model", "--backend", "--batch-size", "--precisi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOptions(Strict):
-    """What the user asks for; `more` is handed through to `infer.py` or `train.py`."""
+    """What the user asks for; `more` is handed through to `infer.py` or `train.py`.
+
+    With `recipes`, models are trained with the options of the study of 2022, and those without any are left out.
+    """
 
     task: Task = "inference"
     models: tuple[str, ...] = (ALL,)
@@ -32,11 +36,13 @@ class SweepOptions(Strict):
     repeats: int = 1
     data_path: str | None = None
     seed: int = 0
+    recipes: bool = False
     more: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the invariants."""
         require(self.repeats >= 1, self, "repeats", "1 or more")
+        require(not self.recipes or self.task == "training", self, "recipes", "for training alone")
         for field in ("models", "backends", "batch_sizes", "precisions"):
             require(len(getattr(self, field)) > 0, self, field, "at least one")
 
@@ -96,6 +102,9 @@ def make_plan(options: SweepOptions, known: Mapping[str, Sequence[str]]) -> Plan
     wanted: list[tuple[str, str, int, str]] = []
     for backend in dict.fromkeys(options.backends):
         for model in _models(options.models, backend, known[backend], left_out):
+            if options.recipes and model not in RECIPES:
+                left_out[LeftOut(what=f"{backend} {model}", reason="the study of 2022 did not train it")] = None
+                continue
             for batch_size, precision in product(dict.fromkeys(options.batch_sizes), dict.fromkeys(options.precisions)):
                 if precision != "fp32" and backend.startswith(_ONNX):
                     left_out[LeftOut(what=f"{backend} {precision}", reason="ONNX Runtime runs in fp32 only")] = None
@@ -143,4 +152,5 @@ def command_options(run: Run, options: SweepOptions, output_dir: str) -> list[st
     words += ["--precision", run.precision, "--seed", str(run.seed), "--output-dir", output_dir, "--quiet"]
     if options.data_path is not None:
         words += ["--data-path", options.data_path]
-    return [*words, *options.more]
+    recipe = RECIPES[run.model] if options.recipes else ()
+    return [*words, *recipe, *options.more]

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from mlee.cli import common
+from mlee.cli import common, train
 from mlee.cli import sweep as command
 from mlee.errors import ConfigError, ResultError
 from mlee.experiment import load_result
 from mlee.results.load import load
 from mlee.sweep.estimate import estimate
 from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
+from mlee.sweep.recipes import RECIPES
 from mlee.sweep.running import known_models
 from mlee.sweep.study import Ended, Study
 
@@ -86,6 +87,30 @@ def test_options_of_a_run() -> None:
     assert words[-4:] == ["--data-path", "digits", "--epochs", "3"]
     inference = command_options(replace(found.runs[0], task="inference"), found.options, "out")
     assert inference[:2] == ["--infer-model", "VGG16"]
+
+
+def test_recipes_are_those_of_2022() -> None:
+    found = plan(task="training", models=("all",), recipes=True, repeats=1)
+    words = {run.model: " ".join(command_options(run, found.options, "out")) for run in found.runs}
+    assert "--opt sgd --lr 0.01 --weight-decay 1e-4 --lr-step-size 30 --lr-gamma 0.1" in words["VGG16"]
+    assert "--lr 0.045" in words["MobileNetV2"]
+    with pytest.raises(ValueError, match="recipes must be for training alone"):
+        plan(recipes=True)
+    for options in RECIPES.values():
+        train.parser().parse_args(list(options))
+
+
+def test_scripts_plan_their_studies(tmp_path: Path) -> None:
+    for name, said in (("eval_all", "EfficientNetLite0 pytorch batch 32 #3"), ("train_all", "VGG16 pytorch batch 32 #1")):
+        script = (ROOT / "scripts" / f"{name}.sh").read_text()
+        line = script[script.rindex("-m mlee.sweep") :].replace("\\\n", " ").replace('"$data"', str(tmp_path))
+        words = line.replace('"$@"', "").replace("pytorch tensorflow onnx_pytorch onnx_tensorflow", "pytorch")
+        words = words.replace("pytorch tensorflow", "pytorch")
+        done = subprocess.run(
+            [sys.executable, *words.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
 
 
 def test_estimates_come_from_runs_of_the_same_kind() -> None:
