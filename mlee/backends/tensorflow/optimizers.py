@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlee.backends.tensorflow.framework import tf
-from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest
+from mlee.backends.training_base import OPTIMIZERS, RMSPROP_EPSILON, TrainingRequest
+from mlee.errors import ConfigError
 
 _ADAM_DECAYS = 0.9, 0.999
 _ADAM_EPSILON = 1e-8
@@ -93,14 +94,18 @@ def _rescale(scale: Any, good_steps: Any, finite: Any) -> None:
 
 
 def _rule(request: TrainingRequest) -> tuple[_Rule, int]:
-    """Return the rule, and how many slots each weight has."""
+    """Return the rule, and how many slots each weight has; raises `ConfigError`."""
     momentum = request.momentum
     if request.opt in ("sgd", "sgd_nesterov"):
         nesterov = request.opt == "sgd_nesterov"
+        if nesterov and not momentum:
+            raise ConfigError("--opt sgd_nesterov needs a --momentum of more than 0.", "or pass --opt sgd")
         return (lambda *of: _sgd(*of, momentum=momentum, nesterov=nesterov)), 1 if momentum else 0
     if request.opt == "rmsprop":
         return (lambda *of: _rmsprop(*of, decay=request.opt_decy, momentum=momentum)), 2 if momentum else 1
-    return _adam, 2
+    if request.opt in ("adam", "adamw"):
+        return _adam, 2
+    raise ConfigError(f"Unknown --opt '{request.opt}'.", f"use one of {', '.join(OPTIMIZERS)}")
 
 
 def _sgd(

@@ -27,7 +27,6 @@ from mlee.backends.tensorflow.training_state import pack, unpack
 from mlee.backends.tensorflow.trouble import expected_trouble
 from mlee.backends.threads import cpu_threads, loading_workers
 from mlee.backends.training_base import (
-    OPTIMIZERS,
     ResolvedTraining,
     Team,
     TrainingBackend,
@@ -52,8 +51,6 @@ class TensorFlowTraining(TrainingBackend):
 
     def __init__(self, request: TrainingRequest) -> None:
         """Build model, optimiser and data; nothing is traced yet."""
-        if request.opt not in OPTIMIZERS:
-            raise ConfigError(f"Unknown --opt '{request.opt}'.", f"use one of {', '.join(OPTIMIZERS)}")
         policy = find_policy(request.auto_augment)
         source = find_model(request.model)
         if isinstance(source, QuickNet):
