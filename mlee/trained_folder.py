@@ -35,9 +35,14 @@ def trained_model(folder: Path) -> tuple[str, TrainedModel]:
         data_path=config.data_path,
         preprocessing=config.preprocessing,
         image_size=config.image_size,
-        resize_size=int(result.details.get("resize_size") or config.image_size),
+        resize_size=_size(result.details.get("resize_size", config.image_size)),
         interpolation=config.interpolation,
     )
+
+
+def _size(detail: object) -> int | None:
+    """Size in pixels; `None` says that the whole image is squeezed into the square."""
+    return detail if isinstance(detail, int) else None
 
 
 def _classes(path: Path, count: int) -> tuple[str, ...]:

@@ -16,17 +16,6 @@ _MOBILENET_V3 = (
 _EFFICIENTNET = (
     *("--opt", "rmsprop", "--lr", "0.256", "--weight-decay", "1e-5", "--lr-step-size", "2.4", "--lr-gamma", "0.97"),
 )
-    "--opt",
-    "rmsprop",
-    "--lr",
-    "0.256",
-    "--weight-decay",
-    "1e-5",
-    "--lr-step-size",
-    "2.4",
-    "--lr-gamma",
-    "0.97",
-)
 _BY_FAMILY: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ResNet50", "ResNet101", "ResNet152", "DenseNet121", "DenseNet169", "DenseNet201"): _SGD,
     ("InceptionResNetV2", "NASNetMobile", "Xception"): _SGD,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ import tensorflow as tf
 from PIL import Image
 
 from mlee.backends.tensorflow import training
+from mlee.backends.tensorflow.augmentation import Augmentation
 from mlee.backends.tensorflow.inference import TensorFlowInference
-from mlee.backends.tensorflow.models import KerasModel
+from mlee.backends.tensorflow.models import KerasModel, find_model
+from mlee.backends.tensorflow.policies import find_policy
 from mlee.backends.tensorflow.training import TensorFlowTraining
 from mlee.backends.trained import TrainedModel
-from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest
+from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest, shuffled
+from mlee.datasets.training import digits
 from mlee.errors import BackendError, ConfigError, DataError, ResultError
 from tests.tensorflow.helpers import nothing, request, tiny_network
 from tests.tensorflow.test_records import TFDS, write
@@ -145,7 +149,14 @@ def test_hits_and_loss_of_a_step_are_those_of_numpy() -> None:
     assert totals == pytest.approx([losses.sum(), *hits], rel=1e-5)
 
 
-@pytest.mark.parametrize("fields", [{}, {"auto_augment": "ra"}, {"auto_augment": "augmix", "random_erase": 0.5}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"random_erase": 0.5},
+        pytest.param({"auto_augment": "ra"}, marks=pytest.mark.slow),
+        pytest.param({"auto_augment": "augmix"}, marks=pytest.mark.slow),
+    ],
+)
 def test_the_same_seed_gives_the_same_history_whatever_the_workers(fields: dict[str, Any], folder: Path) -> None:
     fields = {"data_path": str(folder), "n_batches": 4, "batch_size": 4, "image_size": 32, **fields}
     first = history(make(**fields))
@@ -153,9 +164,10 @@ def test_the_same_seed_gives_the_same_history_whatever_the_workers(fields: dict[
     assert first != history(make(**{**fields, "seed": 4}))
 
 
-@pytest.mark.parametrize("network", [tiny_network, dropping_network])
-@pytest.mark.parametrize("data", ["digits", "folder"])
-@pytest.mark.parametrize("opt", ["rmsprop", "adamw"])
+@pytest.mark.parametrize(
+    ("network", "data", "opt"),
+    [(tiny_network, "digits", "rmsprop"), (tiny_network, "folder", "adamw"), (dropping_network, "folder", "sgd")],
+)
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     network: Any, data: str, opt: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +186,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 
 
 @real_network
+@pytest.mark.slow
 def test_a_real_network_with_dropout_and_augmentation_is_resumed_exactly(folder: Path, tmp_path: Path) -> None:
     fields = {"data_path": str(folder), "image_size": 32, "n_batches": 2, "batch_size": 4, "random_erase": 0.5}
     whole = make(**fields)
@@ -225,6 +238,7 @@ def _torch_steps(opt: str, weight: Floats, gradients: list[Floats], momentum: fl
 @pytest.mark.parametrize("opt", ["sgd", "sgd_nesterov", "rmsprop", "adam", "adamw"])
 @pytest.mark.parametrize(("momentum", "decay"), [(0.9, 0.0), (0.9, 0.05), (0.0, 0.05)])
 def test_steps_of_each_optimiser_are_those_of_its_formula(opt: str, momentum: float, decay: float) -> None:
+    momentum = momentum or (0.5 if opt == "sgd_nesterov" else 0.0)
     tested = make(opt=opt, momentum=momentum, weight_decay=decay, opt_decy=0.7)
     draw = np.random.default_rng(5)
     weights = [value.numpy() for value in tested.model.trainable_variables]
@@ -326,6 +340,7 @@ def test_a_loss_that_is_no_number_is_told_with_the_mend() -> None:
         ({"auto_augment": "ta_wide"}, "--auto-augment ta_wide is for PyTorch"),
         ({"auto_augment": "imagenet"}, "Keras has no such policy"),
         ({"opt": "lion"}, "Unknown --opt 'lion'"),
+        ({"opt": "sgd_nesterov", "momentum": 0.0}, "sgd_nesterov needs a --momentum"),
         ({"batch_size": 5000}, "A batch of 5000 images"),
         ({"model": "QuickNet"}, "QuickNet cannot be trained here"),
         ({"preprocessing": "nobodys"}, "Unknown model 'nobodys'"),
@@ -382,17 +397,70 @@ def test_a_model_without_batch_norm_has_no_share(monkeypatch: pytest.MonkeyPatch
     assert make(batch_norm_momentum=0.3).resolved.batch_norm_momentum is None
 
 
-def test_digits_are_neither_cropped_nor_mirrored_and_photographs_are_both(folder: Path) -> None:
+def test_digits_are_neither_cropped_nor_mirrored() -> None:
     tested = make(n_batches=None, batch_size=4, image_size=32)
     images, labels = next(iter(tested._images.epoch(0)))
-    from mlee.backends.training_base import shuffled
-    from mlee.datasets.training import digits
-
     train = digits().train
     numbers = shuffled(len(train), 3, 0)[:4]
     expected = [tested._validation._preset.prepare(tf.constant(train.pixels[number])) for number in numbers]  # type: ignore[union-attr]
     assert np.allclose(images.numpy(), np.stack(expected), atol=1e-4)
     assert labels.numpy().tolist() == [train.labels[number][0] for number in numbers]  # type: ignore[union-attr]
+
+
+def _gradient_image(size: int) -> Any:
+    """Red says the row, green the column: a crop tells where it is from."""
+    rows, columns = np.mgrid[0:size, 0:size] * (255 / (size - 1))
+    return tf.constant(np.stack([rows, columns, np.zeros_like(rows)], -1).astype(np.uint8))
+
+
+def _augmented(images: int = 200, **fields: Any) -> Floats:
+    preset = replace(find_model("VGG16").preprocessing(), crop_size=24, values=lambda pixels: pixels - 100.0)
+    augmentation = Augmentation(preset=preset, whole=False, **fields)
+    draw = tf.function(lambda seed: augmentation.augment(_gradient_image(64), seed))
+    return np.stack([draw(tf.constant([7, number])).numpy() for number in range(images)])
+
+
+def test_photographs_are_cropped_and_mirrored_at_random_within_the_usual_limits() -> None:
+    found = _augmented() + 100
+    # Between the centres of the first and the last pixel; a resize to 24 leaves half a pixel out on both sides.
+    heights = np.ptp(found[:, :, 12, 0], axis=1) / 255 * 24 / 23
+    widths = np.ptp(found[:, 12, :, 1], axis=1) / 255 * 24 / 23
+    areas, ratios = heights * widths, widths / heights
+    assert 0.05 < areas.min() < 0.2
+    assert 0.8 < areas.max() < 1.05
+    # Drawn evenly between 0.08 and 1; what does not fit, mostly large, is drawn again. With torchvision it is 0.486.
+    assert areas.mean() == pytest.approx(0.486, abs=0.06)
+    assert 0.65 < ratios.min() < 0.85
+    assert 1.2 < ratios.max() < 1.55
+    mirrored = found[:, 12, 0, 1] > found[:, 12, -1, 1]
+    assert 0.35 < mirrored.mean() < 0.65
+
+
+def test_erasing_sets_one_rectangle_to_0_as_often_as_asked_for() -> None:
+    found = _augmented(erase=0.5) == 0
+    erased = found.all(-1)
+    hit = erased.any((1, 2))
+    assert 0.35 < hit.mean() < 0.65
+    areas = erased[hit].mean((1, 2))
+    assert 0.01 < areas.min() < 0.08
+    assert 0.2 < areas.max() < 0.36
+    for one in erased[hit]:
+        rows, columns = one.any(1), one.any(0)
+        assert one[np.ix_(rows, columns)].all(), "a rectangle"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ra", "augmix"])
+def test_a_policy_changes_images_in_many_ways_within_their_range(name: str) -> None:
+    policy = find_policy(name)
+    assert policy is not None
+    pixels = tf.cast(_gradient_image(32), tf.float32)
+    change = tf.function(lambda seed: policy(pixels, seed))
+    found = np.stack([change(tf.constant([7, number])).numpy() for number in range(100)])
+    assert len(np.unique(found.reshape(100, -1), axis=0)) > 70
+    assert found.min() >= 0
+    assert found.max() <= 255
+    assert np.abs(found - pixels.numpy()).mean() < 60, "still the same image"
 
 
 def test_an_epoch_has_each_image_once_in_another_order(folder: Path) -> None:
@@ -522,8 +590,15 @@ def test_inference_of_the_trained_model_agrees_with_the_validation(
     data: str, preprocessing: str, folder: Path, tmp_path: Path
 ) -> None:
     data_path = str(folder) if data == "folder" else data
-    tested = make(data_path=data_path, preprocessing=preprocessing, interpolation="bicubic", opt="adamw", batch_size=6)
-    history(tested)
+    tested = make(
+        data_path=data_path,
+        preprocessing=preprocessing,
+        interpolation="bicubic",
+        opt="adamw",
+        batch_size=6,
+        n_batches=None,
+    )
+    history(tested, range(1))
     validated = tested.validate(nothing)
     trained = _trained(tested, tmp_path, data_path, preprocessing)
     inference = TensorFlowInference(request(trained=trained, data_path=data_path, batch_size=7, image_size=None))

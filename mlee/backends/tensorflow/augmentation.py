@@ -11,6 +11,7 @@ from mlee.backends.tensorflow.preprocessing import Preprocessing
 
 # Of Inception's crop (Szegedy et al. 2014) and of random erasing (Zhong et al. 2017), as torchvision has them.
 _CROP_SCALE, _CROP_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+_TRIES = 10
 _ERASE_SCALE, _ERASE_RATIO = (0.02, 0.33), (0.3, 3.3)
 
 
@@ -31,7 +32,7 @@ class Augmentation:
 
         def part_of_jpeg() -> Any:
             start, size = _rectangle(tf.io.extract_jpeg_shape(encoded), crop, _CROP_SCALE, _CROP_RATIO)
-            return tf.io.decode_and_crop_jpeg(encoded, tf.concat([start[:2], size[:2]], 0), channels=3)
+            return tf.io.decode_and_crop_jpeg(encoded, tf.concat([start, size], 0), channels=3)
 
         def part() -> Any:
             return _crop(tf.io.decode_image(encoded, channels=3, expand_animations=False), crop)
@@ -65,22 +66,29 @@ def _split(seed: Any) -> tuple[Any, Any]:
 
 
 def _rectangle(shape: Any, seed: Any, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Any, Any]:
-    """Draw a rectangle in an image of some shape (3,): its start (3,) and size (3,)."""
-    start, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        shape,
-        tf.zeros((1, 0, 4)),
-        seed=seed,
-        min_object_covered=0.0,
-        aspect_ratio_range=ratio,
-        area_range=scale,
-        use_image_if_no_bounding_boxes=True,
-    )
-    return start, size
+    """Draw a rectangle in an image of some shape (3,): its row and column (2,), its height and width (2,).
+
+    As in torchvision the share of the area is drawn evenly, the ratio of width to height evenly in its logarithm; the first
+    of ten draws that fits is taken, or else the largest that the ratios allow. TensorFlow's function for this draws the
+    height evenly, and so prefers small parts.
+    """
+    sides = tf.cast(shape[:2], tf.float32)
+    share, proportion, *place = tf.unstack(tf.random.stateless_uniform((4, _TRIES), seed))
+    area = tf.reduce_prod(sides) * (scale[0] + share * (scale[1] - scale[0]))
+    proportion = ratio[0] * (ratio[1] / ratio[0]) ** proportion
+    largest = tf.clip_by_value(sides[1] / sides[0], *ratio)
+    last = tf.minimum(sides, tf.stack([sides[1] / largest, sides[0] * largest]))
+    drawn = tf.stack([tf.sqrt(area / proportion), tf.sqrt(area * proportion)], axis=1)
+    sizes = tf.round(tf.concat([drawn, last[None]], axis=0))
+    fits = tf.reduce_all((sizes >= 1) & (sizes <= sides), axis=1)
+    size = tf.maximum(sizes[tf.argmax(tf.cast(fits, tf.int32))], 1)
+    start = tf.floor(tf.stack([place[0][0], place[1][0]]) * (sides - size + 1))
+    return tf.cast(start, tf.int32), tf.cast(size, tf.int32)
 
 
 def _crop(pixels: Any, seed: Any) -> Any:
     start, size = _rectangle(tf.shape(pixels), seed, _CROP_SCALE, _CROP_RATIO)
-    return tf.slice(pixels, start, size)
+    return tf.image.crop_to_bounding_box(pixels, start[0], start[1], size[0], size[1])
 
 
 def _erase(pixels: Any, seed: Any, probability: float) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlee.backends.tensorflow.framework import tf
-from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest
+from mlee.backends.training_base import RMSPROP_EPSILON, TrainingRequest, check_optimizer
 
 _ADAM_DECAYS = 0.9, 0.999
 _ADAM_EPSILON = 1e-8
@@ -93,7 +93,8 @@ def _rescale(scale: Any, good_steps: Any, finite: Any) -> None:
 
 
 def _rule(request: TrainingRequest) -> tuple[_Rule, int]:
-    """Return the rule, and how many slots each weight has."""
+    """Return the rule, and how many slots each weight has; raises `ConfigError` as `check_optimizer` does."""
+    check_optimizer(request)
     momentum = request.momentum
     if request.opt in ("sgd", "sgd_nesterov"):
         nesterov = request.opt == "sgd_nesterov"

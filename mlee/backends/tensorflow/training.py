@@ -31,7 +31,6 @@ from mlee.backends.training_base import (
     Team,
     TrainingBackend,
     TrainingRequest,
-    check_optimizer,
     epoch_size,
     validation_size,
 )
@@ -53,7 +52,6 @@ class TensorFlowTraining(TrainingBackend):
 
     def __init__(self, request: TrainingRequest) -> None:
         """Build model, optimiser and data; nothing is traced yet."""
-        check_optimizer(request)
         policy = find_policy(request.auto_augment)
         source = find_model(request.model)
         if isinstance(source, QuickNet):
