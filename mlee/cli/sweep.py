@@ -202,6 +202,7 @@ def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, En
                 what = f"[green]done[/] in {_duration(end.seconds)}"
             line = f"{_complete(ended)}/{len(runs)} {escape(run.title)}: {what}"
             progress.console.print(line, highlight=False, soft_wrap=True)
+            progress.console.file.flush()  # a file or pipe that somebody follows
             progress.update(task, completed=_complete(ended))
             _show_left(progress, task, estimate(runs, ended, cool_down_s))
 
