@@ -1,0 +1,1 @@
+"""A report of one study as PDF, fit for the appendix of a paper."""
