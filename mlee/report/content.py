@@ -6,6 +6,7 @@ Everything is taken from the results; nothing is said that does not stand in the
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,19 +138,25 @@ def _facts(runs: Sequence[RunSummary]) -> Iterable[tuple[str, str]]:
         return
     yield "runs", str(len(runs))
     yield "CPU", _all(run.cpu_name for run in runs)
-    gpus = [" + ".join(run.gpu_names) for run in runs if run.gpu_names]
+    gpus = [_gpus(run.gpu_names) for run in runs if run.gpu_names]
     yield "GPUs", _all(gpus) if gpus else "none"
     yield "software", _all(" ".join(run.software) for run in runs)
-    yield "Python", _all(run.packages.get("python", "unknown") for run in runs)
+    pythons = [run.packages["python"] for run in runs if "python" in run.packages]
+    if pythons:
+        yield "Python", _all(pythons)
     yield "energy includes", _all(" + ".join(run.scope) or "nothing" for run in runs)
     yield "sensors", _all(", ".join(run.sensors) or "none recorded" for run in runs)
     yield "provenance of energy", _all(run.provenance or "none" for run in runs)
     idle = [run.idle_power_w for run in runs if run.idle_power_w is not None]
     if idle:
-        yield "idle power", f"{with_unit(min(idle), 'W')} to {with_unit(max(idle), 'W')}"
+        yield "idle power", " to ".join(dict.fromkeys((with_unit(min(idle), "W"), with_unit(max(idle), "W"))))
     missing = {sensor: reason for run in runs for sensor, reason in run.not_measured.items()}
     for sensor, reason in missing.items():
         yield f"not measured: {sensor}", reason
+
+
+def _gpus(names: Sequence[str]) -> str:
+    return " + ".join(f"{count} x {name}" if count > 1 else name for name, count in Counter(names).items())
 
 
 def _all(values: Iterable[str]) -> str:

@@ -54,6 +54,8 @@ _PAIRS = (
     ("time_per_sample", "top1_accuracy"),
 )
 _BARS = ("energy_per_sample", "energy_per_epoch", "time_per_sample", "time_per_epoch")
+#: A table of so many rows is not torn apart.
+_KEPT_ROWS = 12
 _SHORT = {
     "energy_per_sample": "Energy / sample",
     "time_per_sample": "Time / sample",
@@ -110,9 +112,9 @@ def _story(
         yield words(group.title, HEADING)
         yield _pairs(group.facts, width)
         yield Spacer(1, 6)
-        yield _results(group, width)
         note = f"Reference {group.reference}." if group.reference else "Not rated: there is no reference model."
-        yield words(note, SMALL)
+        table = [_results(group, width), words(note, SMALL)]
+        yield from [KeepTogether(table)] if len(group.rows) <= _KEPT_ROWS else table
         yield from _pictures(rated, group, width)
         progress()
     if labels:

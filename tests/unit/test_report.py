@@ -1,0 +1,163 @@
+"""Reports: what is in the results is in the PDF, and the same results give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from mlee.cli import common, report
+from mlee.records import RunResult, Warning
+from mlee.results import store
+from tests import builders
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "imageneteff22" / "results"
+
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["report", *arguments])
+        try:
+            code = common.run(report.main)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def result(model: str, number: int, **fields: object) -> RunResult:
+    made = builders.run_result(run_id=f"infer_2026_11_23_15_04_{number:02d}")
+    facts = replace(made.model, name=model, parameters=1_000_000 * number)
+    energy = builders.device_energy(energy_j=1000.0 * number)
+    return replace(made, model=facts, measurements=(builders.measurement(devices=(energy,)),), **fields)  # type: ignore[arg-type]
+
+
+def write(folder: Path, *results: RunResult) -> Path:
+    folder.mkdir(exist_ok=True)
+    for each in results:
+        (folder / f"{each.run_id}.json").write_text(store.to_json(each))
+    return folder
+
+
+def text_of(path: Path) -> str:
+    document = pypdfium2.PdfDocument(path)
+    return " ".join(" ".join(page.get_textpage().get_text_range().split()) for page in document)
+
+
+def outline(path: Path) -> list[str]:
+    return [entry.get_title() for entry in pypdfium2.PdfDocument(path).get_toc()]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return write(tmp_path / "results", *(result(name, number) for number, name in enumerate(("Small", "Middle", "Big"), 1)))
+
+
+def test_a_report_holds_what_the_results_say(call: Call, results: Path, tmp_path: Path) -> None:
+    code, said = call("--title", "Our study", "--author", "A. Person")
+    assert (code, "3 models in report.pdf" in said) == (0, True), said
+    path = tmp_path / "report.pdf"
+    text = text_of(path)
+    for words in (
+        *("Our study", "A. Person", "Runs of 2026-11-23", "Small", "Middle", "Big", "10.4 J", "75.0 %", "Reference Middle."),
+        *("NVIDIA Test", "Test CPU", "not readable (sudo chmod)", "short-run", "The window is short: µ ± 5 %."),
+        *("batch size 32", "warmup batches 3", "idle seconds 5", "seed 7", "eval preprocessing builtin", "Fischer"),
+        *("ML energy label", "Rules 'exact', mode 'optimistic median'"),
+    ):
+        assert words in text, words
+    assert outline(path)[:2] == ["Summary", "Inference on sample, NVIDIA Test - PyTorch n.a."]
+    assert {"Energy labels", "Remarks", "Methods", "References"} <= set(outline(path))
+    metadata = pypdfium2.PdfDocument(path).get_metadata_dict()
+    assert (metadata["Title"], metadata["Author"]) == ("Our study", "A. Person")
+
+
+def test_the_same_results_give_the_same_bytes(call: Call, results: Path, tmp_path: Path) -> None:
+    call("-o", "a.pdf")
+    call("-o", "b.pdf")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_nothing_is_overwritten_unless_asked_for(call: Call, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_text("mine")
+    code, said = call()
+    assert (code, "report.pdf exists" in said) == (2, True)
+    assert (tmp_path / "report.pdf").read_text() == "mine"
+    assert call("--force")[0] == 0
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_without_labels_and_on_letter_paper(call: Call, results: Path, tmp_path: Path) -> None:
+    assert call("--no-labels", "--paper", "letter")[0] == 0
+    assert "ML energy label" not in text_of(tmp_path / "report.pdf")
+    assert pypdfium2.PdfDocument(tmp_path / "report.pdf")[0].get_size() == (612, 792)
+
+
+def test_strange_names_are_text(call: Call, tmp_path: Path) -> None:
+    names = ("<b>bold</b>", "a & b </para>", "x" * 300, "名前")
+    found = [replace(result(name, number), dataset="<font size=99>") for number, name in enumerate(names, 1)]
+    write(tmp_path / "results", *found)
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert "<b>bold</b>" in text
+    assert "a & b </para>" in text
+    assert "<font size=99>" in text
+
+
+def test_one_run_without_energy_or_accuracy(call: Call, tmp_path: Path) -> None:
+    lonely = result("Lonely", 1, warnings=(Warning(code="other-load", message="Others used 31 %."),))
+    measured = builders.measurement(devices=(), not_added=())
+    bare = replace(lonely.outcome, top1_accuracy=None, top5_accuracy=None)
+    write(tmp_path / "results", replace(lonely, measurements=(measured,), outcome=bare))
+    code, said = call()
+    assert code == 0, said
+    text = text_of(tmp_path / "report.pdf")
+    assert "Lonely" in text
+    assert "Others used 31 %." in text
+    assert "Top-1" not in text.replace("Top-1 accuracy", "").replace("Top-1 / top-5", "")
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_reported(call: Call, results: Path, tmp_path: Path) -> None:
+    (results / "infer_broken.json").write_text("{")
+    code, said = call()
+    assert (code, "infer_broken.json" in said) == (1, True)
+    assert (tmp_path / "report.pdf").exists()
+    code, said = call("nowhere", "-o", "other.pdf")
+    assert (code, "No result could be read" in said) == (1, True)
+    assert not (tmp_path / "other.pdf").exists()
+
+
+def test_settings_that_differ_are_listed(call: Call, results: Path, tmp_path: Path) -> None:
+    path = next(results.glob("*01.json"))
+    document = json.loads(path.read_text())
+    document["config"]["batch_size"] = 1
+    path.write_text(json.dumps(document))
+    assert call()[0] == 0
+    assert "batch size 1; 32" in text_of(tmp_path / "report.pdf")
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published results of 2022 are not here")
+def test_the_published_results(call: Call, tmp_path: Path) -> None:
+    assert call(str(PUBLISHED))[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    for words in (
+        "232 runs of 31 models in 12 groups",
+        "Energy is measured for 232 results.",
+        "QuickNetLarge",
+        "8 x NVIDIA",
+    ):
+        assert words in text, words
