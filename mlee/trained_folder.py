@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlee.backends.trained import TrainedModel
 from mlee.errors import ResultError
-from mlee.experiment import load_result
+from mlee.experiment import CONFIG_FILE, load_result
 from mlee.training_progress import CLASSES_FILE
 from mlee.training_records import TrainingConfig
 
@@ -17,6 +17,8 @@ def trained_model(folder: Path) -> tuple[str, TrainedModel]:
 
     Raises `ResultError` for folders of runs that were no training, are not finished, or lack their weights.
     """
+    if not (folder / CONFIG_FILE).is_file():
+        raise ResultError(f"{folder} is no folder that train.py made.", "pass a model's name, or the folder of a training")
     result = load_result(folder)
     config = result.config
     if not isinstance(config, TrainingConfig):

@@ -10,8 +10,8 @@ ensure_environment pytorch,label,elex
 echo
 .venv/bin/python merge_results.py
 echo
-.venv/bin/python -m mlee.rate results
-.venv/bin/python -m mlee.label_generator --directory results --all --output labels
+.venv/bin/python -m mlee.rate experiments
+.venv/bin/python -m mlee.label_generator --directory experiments --all --output labels
 echo
 say "Experiment folders are in experiments/, merged results in results/, energy labels in labels/."
 say "Explore them in a browser: .venv/bin/python elex.py --open"
