@@ -24,9 +24,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper."),
     ("mlee.elex.",),
+    ("mlee.site.",),
     ("mlee.cli.",),
     (
-        *("mlee.monitor.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
+        *("mlee.monitor.__main__", "mlee.site.__main__", "mlee.calibrate", "mlee.rate", "mlee.label_generator"),
         *("infer", "merge_results", "elex", "create_paper_results"),
     ),
 )
@@ -35,7 +36,7 @@ MEASURE = (
     *("mlee.sensors", "mlee.sensor_thread", "mlee.sampling", "mlee.backends", "mlee.platform_info", "mlee.monitor"),
     *("mlee.experiment", "mlee.runner"),
 )
-ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex")
+ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex", "mlee.site")
 HEAVY = {
     *("torch", "torchvision", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pynvml", "psutil", "dash"),
     *("plotly", "pandas", "reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
@@ -46,7 +47,7 @@ TENSORFLOW = {"tensorflow", "keras", "triton"}
 TENSORFLOW_GUARD = "mlee.backends.tensorflow.framework"
 FRAMEWORKS = ("mlee.backends.pytorch", "mlee.backends.tensorflow", "mlee.backends.onnx")
 #: Modules that only their package imports, lazily: they may import heavy libraries at their top.
-LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex")
+LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex", "mlee.site")
 MAX_LINES = 300
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -124,7 +125,7 @@ def test_measuring_and_assessing_do_not_know_each_other(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper", "mlee.elex"))]
+    "module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper", "mlee.elex", "mlee.site"))]
 )
 def test_leaves_are_imported_late(module: str) -> None:
     found = [name for name, _ in _imports(_tree(module), top_only=True) if name.startswith(LEAVES) and module not in LEAVES]
