@@ -12,7 +12,7 @@ from mlee.catalogue import PUBLICATIONS
 from mlee.elex.words import all_warnings, identity, uncertainty, verdict
 from mlee.site.entries import Entry
 from mlee.site.markup import badge, chip, escape, page
-from mlee.site.reproduce import command, settings
+from mlee.site.reproduce import DATA, command, settings
 from mlee.site.views import first_looked_for
 from mlee.units import significant
 
@@ -120,8 +120,9 @@ def _reproduce(entry: Entry) -> str:
     if not commands:
         return ""
     lines = f'<pre tabindex="0"><code>{escape(commands[0])}</code></pre>'
-    known = "With the options that the result records" if entry.runs[0].options else "With what the file of 2022 tells"
-    return _section("r", "Measure it again", f"<p>{known}; DATA stands for your copy of the images.</p>{lines}")
+    said = "With the options that the result records" if entry.runs[0].options else "With what the file of 2022 tells"
+    said += "; DATA stands for your copy of the images." if commands[0].endswith(f" {DATA}") else "."
+    return _section("r", "Measure it again", f"<p>{said}</p>{lines}")
 
 
 def _others(rated: Rated, entry: Entry, others: Sequence[Entry]) -> str:

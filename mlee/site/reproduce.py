@@ -11,7 +11,8 @@ from mlee.assess.run import SOFTWARE, RunSummary
 #: Options of a run that a command names, in this order: their names in a result.
 _NAMED = ("backend", "infer_model", "weights", "precision", "batch_size", "n_batches", "seed", "repeats")
 _INSTALLED = ("sample", "synthetic")
-_DATA = "DATA"
+#: Stands for the images in a command.
+DATA = "DATA"
 
 
 def settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
@@ -60,4 +61,4 @@ def command(run: RunSummary) -> str | None:
             words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
     words += ["--compile"] if known.get("compile") is True else []
     path = str(known.get("data_path", ""))
-    return " ".join([*words, "--data-path", shlex.quote(path) if path.partition(":")[0] in _INSTALLED else _DATA])
+    return " ".join([*words, "--data-path", shlex.quote(path) if path.partition(":")[0] in _INSTALLED else DATA])

@@ -1,7 +1,7 @@
 /* A scatter plot of two metrics as SVG: zones of the classes, Pareto front, and a link for each model. */
 "use strict";
 window.scatter = (() => {
-  const LETTERS = "ABCDE", MARGIN = { left: 74, right: 14, top: 10, bottom: 50 }, STRIP = 15, FAR = 1e6;
+  const LETTERS = "ABCDE", MARGIN = { left: 74, right: 14, top: 10, bottom: 50 }, STRIP = 15, FAR = 1e6, NARROW = 460;
   const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
   const plot = document.getElementById("plot"), card = document.getElementById("card");
   let drawn = null;
@@ -128,9 +128,9 @@ window.scatter = (() => {
       make("line", { x1: box.left, x2: box.right, y1: at, y2: at, class: "grid" }, svg);
       make("text", { x: box.left - 8, y: at, dy: "0.35em", class: "tick", "text-anchor": "end" }, svg, written(y.axis, value));
     }
-    const middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2], short = box.right - box.left < 420;
+    const middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2], short = svg.clientWidth < NARROW;
     make("text", { x: middle[0], y: box.bottom + 42, class: "title", "text-anchor": "middle" }, svg, title(x.axis, short));
-    const turned = `translate(14 ${middle[1]}) rotate(-90)`;
+    const turned = `translate(13 ${middle[1]}) rotate(-90)`;
     make("text", { transform: turned, class: "title", "text-anchor": "middle" }, svg, title(y.axis, short));
   }
 
@@ -156,13 +156,14 @@ window.scatter = (() => {
   }
 
   /* Names of the models at the front and of the reference, where there is room for them. */
-  function names(svg, chosen, points, box) {
+  function names(svg, chosen, points, box, reference) {
     const taken = points.map((point) => [point.left - 11, point.top - 10, point.left + 11, point.top + 10]);
     const meets = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
     for (const point of chosen) {
       const text = point.name.length > 22 ? `${point.name.slice(0, 21)}…` : point.name;
       const label = make("text", { class: "name", x: 0, y: 0 }, svg, text), width = label.getComputedTextLength();
-      const places = [[14, 0], [-14 - width, 0], [-width / 2, -19], [-width / 2, 19]];
+      const aside = point.name === reference ? 20 : 14;
+      const places = [[aside, 0], [-aside - width, 0], [-width / 2, -aside - 6], [-width / 2, aside + 6]];
       const free = places.map(([right, down]) => [point.left + right, point.top + down]).find(([left, top]) => {
         const room = [left, top - 8, left + width, top + 8];
         if (left < box.left + STRIP || left + width > box.right || top < box.top + 8 || top > box.bottom - STRIP - 8) return false;
@@ -237,7 +238,7 @@ window.scatter = (() => {
     hide();
     plot.replaceChildren();
     const width = plot.clientWidth, height = plot.clientHeight;
-    const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
+    const box = { left: width < NARROW ? MARGIN.left - 14 : MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
     const horizontal = view.axes[x], vertical = view.axes[y];
     const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group" }, plot);
     svg.setAttribute("aria-label", `${horizontal.label} and ${vertical.label} of ${view.work}, ${view.environment}`);
@@ -259,7 +260,8 @@ window.scatter = (() => {
     strips();
     const best = front(points, horizontal, vertical);
     drawFront(svg, best, horizontal);
-    names(svg, [...points.filter((each) => each.name === view.reference), ...best], points, box);
+    const reference = points.filter((each) => each.name === view.reference);
+    names(svg, new Set([...reference, ...best]), points, box, view.reference);
     points.sort((a, b) => a.left - b.left || a.top - b.top).forEach((point) => drawPoint(svg, view, point));
     return view.points.length - points.length;
   }
