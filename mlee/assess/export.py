@@ -20,7 +20,7 @@ from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.units import printable, with_unit
 
 #: Metrics for people: the ones a reader looks for first, in this order; the others follow in JSON and CSV only.
-_SHOWN = (
+SHOWN = (
     *("energy_per_sample", "time_per_sample", "energy_per_epoch", "time_per_epoch"),
     *("energy_full_training", "top1_accuracy", "parameters"),
 )
@@ -144,7 +144,7 @@ def readable(rated: Rated, *, compact: bool = False) -> tuple[list[str], list[li
 
     `compact` writes "B [A-C]" for "B (could be A or C)", and "~" before an estimated value for "est." behind it.
     """
-    shown = [metric for key in _SHOWN for metric in rated.metrics if metric.key == key]
+    shown = [metric for key in SHOWN for metric in rated.metrics if metric.key == key]
     shown = shown or [metric for metric in rated.metrics if metric.weight > 0][:6]
     shown = [metric for metric in shown if not rated.table[metric.key].isna().all()]
     keys = ["task", *(["dataset"] if rated.table["dataset"].nunique() > 1 else []), "environment", "model"]

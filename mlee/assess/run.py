@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from mlee.records import PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
@@ -71,6 +71,7 @@ class RunSummary:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     idle_power_w: float | None = None
     warnings: tuple[Warning, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)  # of the command line, resolved; empty where unknown
 
     @property
     def software(self) -> tuple[str, str]:
@@ -143,6 +144,7 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
         not_measured=result.not_measured,
         idle_power_w=idle[0],
         warnings=result.warnings,
+        options=asdict(result.config),
     )
 
 

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--variant", default="full", choices=("full", "compact", "badge"), help="card, small card, or one line")
     out.add_argument("--dpi", type=positive_int, default=200, metavar="N", help="resolution of PNG")
     out.add_argument("--url", metavar="URL", help="page the QR code leads to instead of the model's paper")
-    out.add_argument("--issued", type=_date, metavar="YYYY-MM-DD", help="date of issue; default: today")
+    out.add_argument("--issued", type=day, metavar="YYYY-MM-DD", help="date of issue; default: today")
     return main
 
 
@@ -189,7 +189,8 @@ def _name(rated: Rated, number: int) -> str:
     return f"{row['model']} {row['task']} {row['environment']}"
 
 
-def _date(text: str) -> date:
+def day(text: str) -> date:
+    """Read an argument: a date."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -9,21 +9,12 @@ from typing import Any
 from dash import html
 
 from mlee.assess.compound import letter
-from mlee.assess.environment import ESTIMATED
 from mlee.assess.metric import Metric
-from mlee.assess.rating import BEST
-from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
-from mlee.assess.uncertainty import half_width_of
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.figures import NOTHING, TIMES, written
 from mlee.elex.selection import Selection
-from mlee.units import significant, with_unit
-
-_PROVENANCE = {
-    "measured": "Energy measured",
-    "estimated": "Energy estimated by a model, not measured",
-    "external": "Energy taken from another tool",
-}
+from mlee.elex.words import all_warnings, identity, known, uncertainty, verdict
+from mlee.units import significant
 
 
 def badge(rating: int, small: bool = False) -> html.Span:
@@ -39,62 +30,28 @@ def facts(selection: Selection, row: int) -> html.Div:
     values = rated.table.iloc[row].to_dict()
     runs = [data.runs[name] for name in values["run_ids"] if name in data.runs]
     model = str(values["model"])
-    best, worst = letter(rated.compound_best[row]), letter(rated.compound_worst[row])
-    spread = f" (repeats allow {best} to {worst})" if best != worst and best and worst else ""
-    identity: list[tuple[str, Any]] = [
-        ("Task", f"{values['task']} on {values['dataset']}"),
-        ("Environment", str(values["environment"]).removesuffix(f" {ESTIMATED}")),
-    ]
-    provenance = values.get("provenance")
-    if isinstance(provenance, str):
-        identity.append(("Provenance", _PROVENANCE.get(provenance, provenance)))
-    if scope := values.get("scope"):
-        identity.append(("Devices summed", str(scope).replace("+", " + ").upper()))
-    if sensors := sorted({sensor for run in runs for sensor in run.sensors}):
-        identity.append(("Sensors", ", ".join(sensors)))
-    missing = {kind: reason for run in runs for kind, reason in run.not_measured.items()}
-    if missing:
-        identity.append(("Not measured", "; ".join(f"{kind}: {reason}" for kind, reason in missing.items())))
-    if runs:
-        passes = sum(len(run.repeats) for run in runs)
-        days = sorted({run.started_at.date().isoformat() for run in runs})
-        counted = f"{len(runs)} run{'s' * (len(runs) > 1)}, {passes} timed pass{'es' * (passes > 1)}"
-        identity.append(("Runs", f"{counted}, {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}"))
-        idle = [run.idle_power_w for run in runs if run.idle_power_w is not None]
-        if idle:
-            identity.append(("Idle power", f"{with_unit(idle[0], 'W')}, not subtracted"))
-    warnings = dict.fromkeys((*(w.message for run in runs for w in run.warnings), *(w.message for w in rated.warnings[row])))
+    warnings = all_warnings(rated, row, runs)
     publication = PUBLICATIONS.get(model)
     return html.Div(
         [
             html.Div(
                 [
                     badge(rated.compound[row]),
-                    html.Div([html.H2(model), html.P(_verdict(selection, row) + spread, className="soft")]),
+                    html.Div([html.H2(model), html.P(verdict(rated, row), className="soft")]),
                 ],
                 className="facts-head",
             ),
             html.Ul([html.Li(message) for message in warnings], className="warnings") if warnings else None,
             _metrics(selection, row, values),
-            html.Dl([part for key, value in identity for part in (html.Dt(key), html.Dd(value))], className="identity"),
+            html.Dl(
+                [part for key, value in identity(values, runs) for part in (html.Dt(key), html.Dd(value))],
+                className="identity",
+            ),
             html.P(html.A("Read the paper of this model", href=publication.url, target="_blank", rel="noreferrer noopener"))
             if publication is not None
             else None,
         ]
     )
-
-
-def _verdict(selection: Selection, row: int) -> str:
-    rated = selection.rated
-    name = letter(rated.compound[row])
-    if name is None:
-        return "Not rated: too few of its metrics are known, or there is no reference here."
-    reference = rated.table["reference"].iloc[row]
-    if rated.options.reference == BEST:
-        return f"{name} next to the best of each metric here"
-    if reference == rated.table["model"].iloc[row]:
-        return f"{name}; it is the reference model: every index of it is 1"
-    return f"{name} next to {reference}"
 
 
 def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Table:
@@ -105,7 +62,7 @@ def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Tab
             if metric.group != group or not rated.applies[row, column]:
                 continue
             index = float(rated.index[row, column])
-            value = _known(values.get(metric.key))
+            value = known(values.get(metric.key))
             body.append(
                 html.Tr(
                     [
@@ -123,15 +80,8 @@ def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Tab
 
 
 def _uncertainty(metric: Metric, values: dict[Any, Any], value: float | None) -> html.Span | None:
-    spread = half_width_of(_known(values.get(metric.key + STANDARD_ERROR)), int(values.get(metric.key + COUNT, values["n"])))
-    unsure = max(spread or 0.0, _known(values.get(metric.key + UNCERTAINTY)) or 0.0)
-    if not unsure or not value:
-        return None
-    return html.Span(f" ± {significant(abs(unsure / value) * 100, 2)} %", className="soft", title="95 % interval")
-
-
-def _known(value: Any) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
+    share = uncertainty(metric, values, value)
+    return None if share is None else html.Span(f" {share}", className="soft", title="95 % interval")
 
 
 def comparison(selection: Selection, rows: Sequence[int]) -> html.Div:
@@ -149,17 +99,17 @@ def comparison(selection: Selection, rows: Sequence[int]) -> html.Div:
     ]
     body = []
     for column, metric in enumerate(rated.metrics):
-        values = [_known(record.get(metric.key)) for record in records]
+        values = [known(record.get(metric.key)) for record in records]
         if all(value is None for value in values):
             continue
-        known = [value for value in values if value is not None]
-        best = (max if metric.higher_is_better else min)(known)
+        there = [value for value in values if value is not None]
+        best = (max if metric.higher_is_better else min)(there)
         cells = []
         for row, value in zip(rows, values, strict=True):
             ratio = None if value is None or not values[0] else value / values[0]
             shown: list[Any] = [
                 badge(rated.rating[row, column], small=True),
-                html.Span(written(metric, value), className="best" if value == best and len(known) > 1 else None),
+                html.Span(written(metric, value), className="best" if value == best and len(there) > 1 else None),
             ]
             if ratio is not None and row != rows[0]:
                 shown.append(html.Small(f" {significant(ratio)} {TIMES}"))

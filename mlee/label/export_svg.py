@@ -34,9 +34,9 @@ def _shape(shape: Any, height: float) -> str:
         return _text(shape, height)
     if isinstance(shape, Rect):
         place = f'x="{number(shape.x)}" y="{number(height - shape.y - shape.height)}"'
-        return f'<rect {place} width="{number(shape.width)}" height="{number(shape.height)}"{_paint(shape)}/>'
+        return f'<rect {place} width="{number(shape.width)}" height="{number(shape.height)}"{paint(shape)}/>'
     if isinstance(shape, Path):
-        return f'<path d="{_outline(shape, height)}"{_paint(shape)}/>'
+        return f'<path d="{outline(shape, height)}"{paint(shape)}/>'
     raise TypeError(f"{type(shape).__name__} cannot be written as SVG")
 
 
@@ -50,7 +50,7 @@ def _text(shape: Any, height: float) -> str:
     )
 
 
-def _outline(path: Any, height: float) -> str:
+def outline(path: Any, height: float) -> str:
     """Write a path; where only one coordinate changes, as in a QR code, it takes half the room."""
     written = [*map(number, path.points)]
     written[1::2] = [number(height - y) for y in path.points[1::2]]
@@ -68,7 +68,8 @@ def _outline(path: Any, height: float) -> str:
     return "".join(words)
 
 
-def _paint(shape: Any) -> str:
+def paint(shape: Any) -> str:
+    """Write fill and stroke of a shape as attributes."""
     fill = f' fill="{_hex(shape.fillColor)}"' if shape.fillColor is not None else ' fill="none"'
     if shape.strokeColor is None or not shape.strokeWidth:
         return fill

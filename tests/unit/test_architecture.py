@@ -29,12 +29,14 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.runner", "mlee.training_runner", "mlee.results.merge", "mlee.results.load"),
     ("mlee.label.", "mlee.paper.", "mlee.sweep."),
     ("mlee.elex.", "mlee.report."),
+    ("mlee.site.",),
     ("mlee.cli.",),
     (
         *(
             "mlee.monitor.__main__",
             "mlee.sweep.__main__",
             "mlee.report.__main__",
+            "mlee.site.__main__",
             "mlee.calibrate",
             "mlee.rate",
             "mlee.label_generator",
@@ -48,7 +50,7 @@ MEASURE = (
     *("mlee.experiment", "mlee.measuring", "mlee.runner", "mlee.training.", "mlee.training_hosts"),
     *("mlee.training_progress", "mlee.training_result", "mlee.training_runner", "mlee.trained_folder", "mlee.sweep"),
 )
-ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex", "mlee.report")
+ASSESS = ("mlee.assess", "mlee.label", "mlee.paper", "mlee.elex", "mlee.report", "mlee.site")
 HEAVY = {
     *("torch", "torchvision", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pynvml", "psutil", "dash"),
     *("plotly", "pandas", "reportlab", "matplotlib", "scipy", "sklearn", "skimage", "PIL", "segno", "pypdfium2", "pyarrow"),
@@ -59,7 +61,7 @@ TENSORFLOW = {"tensorflow", "keras", "triton"}
 TENSORFLOW_GUARD = "mlee.backends.tensorflow.framework"
 FRAMEWORKS = ("mlee.backends.pytorch", "mlee.backends.tensorflow", "mlee.backends.onnx")
 #: Modules that only their package imports, lazily: they may import heavy libraries at their top.
-LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex", "mlee.report")
+LEAVES = (*FRAMEWORKS, "mlee.label.draw", "mlee.label.export", "mlee.paper.figures", "mlee.elex", "mlee.report", "mlee.site")
 MAX_LINES = 300
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -137,7 +139,8 @@ def test_measuring_and_assessing_do_not_know_each_other(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper", "mlee.elex", "mlee.report"))]
+    "module",
+    [name for name in FILES if not name.startswith(("mlee.label", "mlee.paper", "mlee.elex", "mlee.report", "mlee.site"))],
 )
 def test_leaves_are_imported_late(module: str) -> None:
     found = [name for name, _ in _imports(_tree(module), top_only=True) if name.startswith(LEAVES) and module not in LEAVES]
