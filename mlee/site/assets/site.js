@@ -48,7 +48,7 @@
   const known = rows.map((row) => ({
     row,
     model: plain(row.cells[1].textContent),
-    environment: row.cells[row.cells.length - 1].textContent,
+    environment: row.cells[row.cells.length - 1].textContent.trim(),
     rating: row.cells[0].textContent[0],
   }));
 
