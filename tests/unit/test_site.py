@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+import zxingcpp
+from PIL import Image
 
 from mlee.assess.rating import RatingOptions, rate
+from mlee.assess.run import summarise
 from mlee.cli import site as command
 from mlee.errors import ConfigError, ResultError
 from mlee.label import render
@@ -28,6 +33,7 @@ from mlee.results import store
 from mlee.results.load import load
 from mlee.site.build import MANIFEST, Site, write_site
 from mlee.site.label import Ground, common_ground, label
+from mlee.site.reproduce import command as command_of
 from tests import builders, builders_2022, hostile
 from tests.elex_data import LONG, SCRIPT, write_results
 from tests.unit.test_rate_cli import Call, call  # noqa: F401
@@ -289,6 +295,32 @@ def test_a_qr_code_leads_to_the_site(results: Path, tmp_path: Path) -> None:
     name = "models/resnet50-inference-sample-nvidia-test-pytorch-n-a.html"
     assert b"me.example/x/models/resnet50-" in read(own)[name]
     assert b"me.example" not in read(papers)[name]
+
+
+def test_a_qr_code_in_a_page_can_be_read(results: Path, tmp_path: Path) -> None:
+    folder = build(results, tmp_path / "site")
+    for path in (folder / "models").glob("resnet*.html"):
+        (found,) = re.findall(r'href="data:image/png;base64,([^"]+)"', path.read_text(encoding="utf-8"))
+        with Image.open(BytesIO(base64.b64decode(found))) as picture:
+            large = picture.convert("L").resize((picture.width * 6, picture.height * 6), Image.Resampling.NEAREST)
+            framed = Image.new("L", (large.width + 48, large.height + 48), 255)
+            framed.paste(large, (24, 24))
+        (code,) = zxingcpp.read_barcodes(framed)
+        assert re.fullmatch(r"https://arxiv\.org/abs/1512\.03385#sha256=[0-9a-f]{16}", code.text)
+
+
+def test_a_command_names_no_folder_of_the_machine() -> None:
+    config = builders.config(data_path="/home/me/imagenet", weights="/home/me/own.pt", n_batches=3, compile=True)
+    said = command_of(summarise(builders.run_result(config=config), "a.json", "0" * 64))
+    assert said == (
+        "python infer.py --backend pytorch --infer-model ResNet50 --weights FILE --precision fp32 --batch-size 32 "
+        "--n-batches 3 --seed 7 --repeats 1 --compile --data-path DATA"
+    )
+    hostile_name = replace(builders.config(), infer_model="$(rm x)", data_path="sample:3")
+    said = command_of(summarise(builders.run_result(config=hostile_name), "a.json", "0" * 64))
+    assert said is not None
+    assert "--infer-model '$(rm x)'" in said
+    assert said.endswith("--data-path sample:3")
 
 
 # the folder
