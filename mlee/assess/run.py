@@ -71,7 +71,8 @@ class RunSummary:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     idle_power_w: float | None = None
     warnings: tuple[Warning, ...] = ()
-    options: Mapping[str, object] = field(default_factory=dict)  # of the command line, resolved; empty where unknown
+    # Of the command line, resolved; empty where unknown. They are shown, and nothing is computed with them.
+    options: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @property
     def software(self) -> tuple[str, str]:

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m mlee.site", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=HelpFormatter
     )
     main.add_argument(
-        "paths", type=Path, nargs="*", default=[Path("results")], metavar="PATH", help="result files, folders, tables"
+        "paths", type=Path, nargs="*", default=Path("results"), metavar="PATH", help="result files, folders, tables"
     )
     add_rating_options(main.add_argument_group("rating"))
     out = main.add_argument_group("output")
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             f"A site needs a package that is not installed: {error.name}.", "pip install -e .[label]"
         ) from error
     started_s = time.monotonic()
-    loaded = loading(args.paths, rules_by_name(args.rules))
+    paths = args.paths if isinstance(args.paths, list) else [args.paths]
+    loaded = loading(paths, rules_by_name(args.rules))
     rated = rate_loaded(loaded, args)
     issued = args.issued or datetime.now(UTC).date()
     site = Site(rated=rated, runs=loaded.runs, title=args.title, issued=issued, url=args.url)

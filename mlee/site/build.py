@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlee import __version__
+from mlee.assess.export import to_csv
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
 from mlee.errors import ConfigError, ResultError
@@ -27,7 +28,7 @@ from mlee.site.entries import FOLDER, Entry, entries
 from mlee.site.label import CSS, Ground, common_ground, label
 from mlee.site.markup import ASSETS, escape, tokens
 from mlee.site.model_page import model_page
-from mlee.site.overview import overview
+from mlee.site.overview import DATA, overview
 from mlee.site.views import script
 
 MANIFEST = "site.json"
@@ -36,7 +37,7 @@ _LABELLED = ("inference", "training")
 _GROUND = f"{ASSETS}/label.svg"
 #: Labels that the shapes shared by all are looked for in.
 _LOOKED_AT = 40
-_OWN_FILE = re.compile(rf"(?:{FOLDER}|{ASSETS})/[a-z0-9][a-z0-9.-]*|index\.html|\.nojekyll")
+_OWN_FILE = re.compile(rf"(?:{FOLDER}|{ASSETS})/[a-z0-9][a-z0-9.-]*|index\.html|results\.csv|\.nojekyll")
 Progress = Callable[[int, int], None]
 
 
@@ -61,6 +62,7 @@ class Site:
         yield ".nojekyll", ""
         if ground.parts:
             yield _GROUND, ground.svg()
+        yield DATA, to_csv(self.rated)
         yield f"{ASSETS}/data.js", script(self.rated, every)
         yield f"{ASSETS}/site.css", tokens() + CSS + _asset("site.css")
         yield f"{ASSETS}/scatter.js", _asset("scatter.js")

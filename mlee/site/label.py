@@ -1,8 +1,8 @@
 """The energy label inside a page: the drawing of `mlee.label` as a short SVG element, since a site holds many of them.
 
 It looks as the label's own SVG file does. What makes it short: colours of text come from the style sheet, rounded boxes are
-rectangles again, the QR code is a picture of one pixel a module, and shapes that are the same in all labels stand in one
-file, their ground, on which each label is drawn.
+rectangles again, the QR code is a picture of one pixel a module, and what is the same in all labels stands in one file,
+their ground, on which each label is drawn.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _SIZE = f"{number(FULL.width)} {number(FULL.height)}"
 
 class _Shape(NamedTuple):
     markup: str
-    text: bool
     box: tuple[float, float, float, float]  # left, lower, right, upper [pt]
 
     def meets(self, other: _Shape) -> bool:
@@ -52,15 +51,16 @@ class Ground:
 
     def svg(self) -> str:
         """Write them as a file of their own."""
-        return "\n".join((f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIZE}">', *self.parts, "</svg>", ""))
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" class="label" viewBox="0 0 {_SIZE}">\n<style>{CSS}</style>'
+        return "\n".join((head, *self.parts, "</svg>", ""))
 
 
 def common_ground(contents: Iterable[LabelContent]) -> Ground:
-    """Find the shapes that all these labels share and that none of them draws upon what is its own; never text."""
+    """Find the shapes that all these labels share and that none of them draws upon what is its own."""
     labels = [_shapes(content) for content in contents]
     if not labels:
         return Ground(())
-    shared = set.intersection(*({shape.markup for shape in label if not shape.text} for label in labels))
+    shared = set.intersection(*({shape.markup for shape in label} for label in labels))
     while covered := {markup for label in labels for markup in _covering(label, shared)}:
         shared -= covered
     return Ground(tuple(shape.markup for shape in labels[0] if shape.markup in shared))
@@ -103,16 +103,16 @@ def _shape(shape: Any, height: float) -> _Shape:
         return _text(shape, height)
     if isinstance(shape, Rect):
         box = (shape.x, shape.y, shape.x + shape.width, shape.y + shape.height)
-        return _Shape(_rectangle(box, height, 0.0, paint(shape)), False, box)
+        return _Shape(_rectangle(box, height, 0.0, paint(shape)), box)
     xs, ys = shape.points[::2], shape.points[1::2]
     box = (min(xs), min(ys), max(xs), max(ys))
     if shape.operators == _ROUNDED:
-        return _Shape(_rectangle(box, height, xs[0] - box[0], paint(shape)), False, box)
+        return _Shape(_rectangle(box, height, xs[0] - box[0], paint(shape)), box)
     if len(shape.operators) > _MANY * len(RECTANGLE) and shape.operators[: len(RECTANGLE)] == list(RECTANGLE):
         side, address = number(box[2] - box[0]), picture(shape.points)
         place = f'x="{number(box[0])}" y="{number(height - box[3])}" width="{side}" height="{side}"'
-        return _Shape(f'<image {place} image-rendering="pixelated" href="{address}"/>', False, box)
-    return _Shape(f'<path d="{outline(shape, height)}"{paint(shape)}/>', False, box)
+        return _Shape(f'<image {place} image-rendering="pixelated" href="{address}"/>', box)
+    return _Shape(f'<path d="{outline(shape, height)}"{paint(shape)}/>', box)
 
 
 def _rectangle(box: tuple[float, float, float, float], height: float, radius: float, look: str) -> str:
@@ -129,4 +129,4 @@ def _text(shape: Any, height: float) -> _Shape:
     length = width(shape.text, load(shape.fontName).widths) * shape.fontSize
     place = f'x="{number(shape.x)}" y="{number(height - shape.y)}" font-size="{number(shape.fontSize)}"'
     box = (shape.x, shape.y - DESCENT * shape.fontSize, shape.x + length, shape.y + ASCENT * shape.fontSize)
-    return _Shape(f'<text {place} textLength="{number(length)}"{look}>{escape(shape.text)}</text>', True, box)
+    return _Shape(f'<text {place} textLength="{number(length)}"{look}>{escape(shape.text)}</text>', box)

@@ -119,7 +119,7 @@ def _reproduce(entry: Entry) -> str:
     commands = list(dict.fromkeys(line for run in entry.runs if (line := command(run)) is not None))
     if not commands:
         return ""
-    lines = f'<pre tabindex="0"><code>{escape(commands[0])}</code></pre>'
+    lines = f"<pre><code>{escape(commands[0])}</code></pre>"
     said = "With the options that the result records" if entry.runs[0].options else "With what the file of 2022 tells"
     said += "; DATA stands for your copy of the images." if commands[0].endswith(f" {DATA}") else "."
     return _section("r", "Measure it again", f"<p>{said}</p>{lines}")

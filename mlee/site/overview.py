@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlee.assess.metric import Metric
-from mlee.assess.rating import Rated
+from mlee.assess.rating import BEST, Rated
 from mlee.site.entries import Entry
 from mlee.site.markup import NOT_RATED, badge, chip, escape, page
 from mlee.site.views import grouped, metrics_of
 
+#: File with everything that the pages show.
+DATA = "results.csv"
 #: Columns of values that a table has.
 _COLUMNS = 6
 _MEANING = ("clearly better", "better", "about as good", "worse", "clearly worse")
@@ -25,7 +27,7 @@ def overview(rated: Rated, entries: Sequence[Entry], title: str, foot: str) -> s
         body="\n".join(body),
         root="",
         scripts=("data.js", "scatter.js", "site.js"),
-        foot=foot,
+        foot=f'<a href="{DATA}" download>All values as a table (CSV)</a> · {foot}',
     )
 
 
@@ -38,10 +40,11 @@ def _summary(rated: Rated, entries: Sequence[Entry]) -> str:
     }
     tiles = "".join(f"<li><b>{count}</b> {name if count != 1 else name[:-1]}" for name, count in counts.items())
     options = rated.options
+    other = "the best of each metric" if options.reference == BEST else "a reference model"
     return (
         f'<section class="summary" aria-label="What is here"><ul class="counts">{tiles}</ul>'
         f"<p>{escape(_capital(_joined(works)))}. {_provenances(entries)}</p>"
-        f'<p class="soft">Each model is compared with a reference model in the same environment. '
+        f'<p class="soft">Each model is compared with {other} in the same environment. '
         f"Rules {escape(options.rules.name)}, mode {escape(options.mode)}, thresholds {escape(rated.thresholds.name)}.</p>"
         "</section>"
     )
@@ -57,7 +60,7 @@ def _provenances(entries: Sequence[Entry]) -> str:
     counts = {name: sum(entry.values.get("provenance") == name for entry in entries) for name in words}
     unknown = len(entries) - sum(counts.values())
     said = [f"{count} {words[name]}" for name, count in counts.items() if count]
-    said += [f"{unknown} not known"] if unknown else []
+    said += [f"{unknown} of unknown provenance"] if unknown else []
     return f"Energies: {_joined(said)}."
 
 
@@ -95,8 +98,8 @@ def _explorer(views: dict[tuple[str, str], list[Entry]]) -> str:
 </div>
 <div class="card reading">
 <h3>How to read the plot</h3>
-<p>Each point is a model. Its letter is the compound rating, next to <span id="reference">the reference model</span>
-(ringed):</p>
+<p>Each point is a model. Its letter is the compound rating, next to
+<span id="reference">the reference model</span>:</p>
 <ul class="legend">{legend}</ul>
 <p class="soft">Coloured ground: the classes of the two metrics. Dotted: the Pareto front, where no model is better on both
 axes. Hollow: energy not measured.</p>
@@ -135,8 +138,8 @@ def _best_first(rated: Rated, rows: Sequence[Entry]) -> list[Entry]:
 
 
 def _table(rated: Rated, rows: Sequence[Entry], metrics: Sequence[Metric], heading: str) -> str:
-    names = ["Rating", "Model", "Environment", *(metric.label.removesuffix(" (extrapolated)") for metric in metrics)]
-    head = "".join(f"<th scope=col{' class=n' if n > 2 else ''}>{escape(name)}" for n, name in enumerate(names))
+    labels = "".join(f"<th scope=col class=n>{escape(metric.label.removesuffix(' (extrapolated)'))}" for metric in metrics)
+    head = f"<th scope=col>Rating<th scope=col>Model{labels}<th scope=col>Environment"
     body = "\n".join(_row(rated, entry, metrics) for entry in rows)
     return (
         f'<div class="wide" tabindex="0" role="region" aria-labelledby="{heading}"><table class="models">'
@@ -149,7 +152,7 @@ def _row(rated: Rated, entry: Entry, metrics: Sequence[Metric]) -> str:
     link = f'<a href="{entry.file}">{escape(entry.model)}</a>'
     order = rating if rating >= 0 else len(_MEANING)
     cells = "".join(_cell(rated, entry, metric) for metric in metrics)
-    return f"<tr><td data-v={order}>{badge(rating)}<th scope=row>{link}<td>{escape(entry.environment)}{cells}"
+    return f"<tr><td data-v={order}>{badge(rating)}<th scope=row>{link}{cells}<td>{escape(entry.environment)}"
 
 
 def _cell(rated: Rated, entry: Entry, metric: Metric) -> str:

@@ -56,7 +56,7 @@ def command(run: RunSummary) -> str | None:
     words = ["python", "infer.py"]
     for name in _NAMED:
         value = known.get(name)
-        if value is not None:
+        if value is not None and (name, value) != ("weights", "none"):
             value = "FILE" if name == "weights" and "/" in str(value) else value
             words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
     words += ["--compile"] if known.get("compile") is True else []

@@ -12,7 +12,7 @@ import numpy as np
 from mlee.assess.compound import letter
 from mlee.assess.export import SHOWN
 from mlee.assess.metric import Metric
-from mlee.assess.rating import Rated
+from mlee.assess.rating import BEST, Rated
 from mlee.elex.figures import is_share, median_of, scaling
 from mlee.site.entries import Entry
 
@@ -52,14 +52,16 @@ def _view(rated: Rated, work: str, environment: str, rows: Sequence[Entry]) -> d
     return {
         "work": work,
         "environment": environment,
-        "reference": _reference(rows[0]),
+        "reference": _reference(rated, rows[0]),
         "axes": [_axis(rated, metric, rows) for metric in metrics],
         "start": _start(metrics),
         "points": [_point(rated, metrics, entry) for entry in rows],
     }
 
 
-def _reference(entry: Entry) -> str | None:
+def _reference(rated: Rated, entry: Entry) -> str | None:
+    if rated.options.reference == BEST:
+        return "the best of each metric"
     name = entry.values.get("reference")
     return name if isinstance(name, str) else None
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,8 +20,11 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+import zxingcpp
+from PIL import Image
 
 from mlee.assess.rating import RatingOptions, rate
+from mlee.assess.run import summarise
 from mlee.cli import site as command
 from mlee.errors import ConfigError, ResultError
 from mlee.label import render
@@ -25,11 +33,13 @@ from mlee.results import store
 from mlee.results.load import load
 from mlee.site.build import MANIFEST, Site, write_site
 from mlee.site.label import Ground, common_ground, label
+from mlee.site.reproduce import command as command_of
 from tests import builders, builders_2022, hostile
 from tests.elex_data import LONG, SCRIPT, write_results
 from tests.unit.test_rate_cli import Call, call  # noqa: F401
 
 MAIN = command.main
+SVG = "{http://www.w3.org/2000/svg}"
 ISSUED = date(2026, 11, 25)
 #: A result takes less than this, the label included [B]; 3 MB for the 232 of 2022.
 LARGEST_SHARE = 12_600
@@ -225,6 +235,7 @@ def test_a_table_of_another_tool_has_pages_without_labels(tmp_path: Path) -> Non
     folder = build(tmp_path / "runs.csv", tmp_path / "site", rating=RatingOptions(reference="best"))
     assert_whole(folder)
     (view,) = data_of(folder)
+    assert view["reference"] == "the best of each metric"
     assert [view["axes"][number]["label"] for number in view["start"]] == ["Energy", "Score"]
     assert view["points"][2]["values"][0] is None
     assert not (folder / "assets" / "label.svg").exists()
@@ -259,15 +270,15 @@ def test_the_label_says_what_its_own_file_says(results: Path) -> None:
     contents = [describe(rated, number, loaded.runs, ISSUED) for number in range(len(rated.table))]
     ground = common_ground(contents)
     assert ground.parts
-    assert not any("<text" in part for part in ground.parts)
-    ElementTree.fromstring(ground.svg())
+    below = [each.text for each in ElementTree.fromstring(ground.svg()).iter(f"{SVG}text")]
+    assert "ML energy label" in below
     for content in contents:
         own = ElementTree.fromstring(render(content, "svg"))
         inline = label(content, ground, "label.svg").replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
         assert 'href="label.svg"' in inline
         drawn = ElementTree.fromstring(inline)
-        texts = [[each.text for each in tree.iter("{http://www.w3.org/2000/svg}text")] for tree in (own, drawn)]
-        assert texts[0] == texts[1]
+        texts = [[each.text for each in tree.iter(f"{SVG}text")] for tree in (own, drawn)]
+        assert sorted(texts[0]) == sorted(texts[1] + below)
         assert len(inline) < 0.45 * len(render(content, "svg"))
 
 
@@ -284,6 +295,32 @@ def test_a_qr_code_leads_to_the_site(results: Path, tmp_path: Path) -> None:
     name = "models/resnet50-inference-sample-nvidia-test-pytorch-n-a.html"
     assert b"me.example/x/models/resnet50-" in read(own)[name]
     assert b"me.example" not in read(papers)[name]
+
+
+def test_a_qr_code_in_a_page_can_be_read(results: Path, tmp_path: Path) -> None:
+    folder = build(results, tmp_path / "site")
+    for path in (folder / "models").glob("resnet*.html"):
+        (found,) = re.findall(r'href="data:image/png;base64,([^"]+)"', path.read_text(encoding="utf-8"))
+        with Image.open(BytesIO(base64.b64decode(found))) as picture:
+            large = picture.convert("L").resize((picture.width * 6, picture.height * 6), Image.Resampling.NEAREST)
+            framed = Image.new("L", (large.width + 48, large.height + 48), 255)
+            framed.paste(large, (24, 24))
+        (code,) = zxingcpp.read_barcodes(framed)
+        assert re.fullmatch(r"https://arxiv\.org/abs/1512\.03385#sha256=[0-9a-f]{16}", code.text)
+
+
+def test_a_command_names_no_folder_of_the_machine() -> None:
+    config = builders.config(data_path="/home/me/imagenet", weights="/home/me/own.pt", n_batches=3, compile=True)
+    said = command_of(summarise(builders.run_result(config=config), "a.json", "0" * 64))
+    assert said == (
+        "python infer.py --backend pytorch --infer-model ResNet50 --weights FILE --precision fp32 --batch-size 32 "
+        "--n-batches 3 --seed 7 --repeats 1 --compile --data-path DATA"
+    )
+    hostile_name = replace(builders.config(), infer_model="$(rm x)", data_path="sample:3")
+    said = command_of(summarise(builders.run_result(config=hostile_name), "a.json", "0" * 64))
+    assert said is not None
+    assert "--infer-model '$(rm x)'" in said
+    assert said.endswith("--data-path sample:3")
 
 
 # the folder
@@ -349,10 +386,24 @@ def test_a_folder_that_cannot_be_written(results: Path) -> None:
 # the command
 
 
+def test_neither_dash_nor_plotly_is_needed() -> None:
+    said = "import sys, mlee.site.build; print({'dash', 'plotly', 'matplotlib', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_table_holds_all_values(results: Path, tmp_path: Path) -> None:
+    folder = build(results, tmp_path / "site")
+    with open(folder / "results.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 11
+    assert {row["provenance"] for row in rows} == {"measured", "estimated"}
+
+
 def test_the_command(call: Call, results: Path, tmp_path: Path) -> None:  # noqa: F811
     code, out, err = call(results, "-o", "site", "--title", "Our <models>", "--issued", "2026-11-25")
     assert (code, err) == (0, "")
-    assert re.fullmatch(r"site/index.html: 11 results, 18 files, 0\.\d\d MB \(\d+\.\d s\)\n", out)
+    assert re.fullmatch(r"site/index.html: 11 results, 19 files, 0\.\d\d MB \(\d+\.\d s\)\n", out)
     assert "<h1>Our &lt;models&gt;</h1>" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert call("-o", "other", "--issued", "2026-11-25", "--title", "Our <models>")[0] == 0  # results/ is there
     assert read(tmp_path / "other") == read(tmp_path / "site")

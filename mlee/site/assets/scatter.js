@@ -1,7 +1,7 @@
 /* A scatter plot of two metrics as SVG: zones of the classes, Pareto front, and a link for each model. */
 "use strict";
 window.scatter = (() => {
-  const LETTERS = "ABCDE", MARGIN = { left: 74, right: 14, top: 10, bottom: 50 }, STRIP = 15, FAR = 1e6, NARROW = 460;
+  const LETTERS = "ABCDE", MARGIN = { left: 74, right: 14, top: 10, bottom: 50 }, STRIP = 15, FAR = 1e6, NARROW = 460, SMALL = 5;
   const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
   const plot = document.getElementById("plot"), card = document.getElementById("card");
   let drawn = null;
@@ -174,16 +174,16 @@ window.scatter = (() => {
     }
   }
 
-  function drawPoint(svg, view, point) {
+  function drawPoint(svg, view, point, radius) {
     const said = [point.class ? `rated ${point.class}` : "not rated"];
     view.axes.forEach((axis, n) => { if (point.values[n] !== null) said.push(`${axis.label} ${point.texts[n]}`); });
     const link = make("a", { href: point.page, "aria-label": `${point.name}, ${said.join(", ")}` }, svg);
     link.setAttribute("class", `z${point.class || "0"}${point.hollow ? " open" : ""}`);
     const at = { cx: point.left, cy: point.top };
-    make("circle", { ...at, r: 15, class: "halo" }, link);
-    if (point.name === view.reference) make("circle", { ...at, r: 15, class: "ring" }, link);
-    make("circle", { ...at, r: point.hollow ? 8.5 : 10, class: "dot" }, link);
-    make("text", { x: point.left, y: point.top, class: "letter" }, link, point.class || "?");
+    make("circle", { ...at, r: radius + 5, class: "halo" }, link);
+    if (point.name === view.reference) make("circle", { ...at, r: radius + 5, class: "ring" }, link);
+    make("circle", { ...at, r: point.hollow ? radius - 1.5 : radius, class: "dot" }, link);
+    if (radius > SMALL) make("text", { x: point.left, y: point.top, class: "letter" }, link, point.class || "?");
     link.addEventListener("pointerenter", (event) => { if (event.pointerType !== "touch") show(point, link, false); });
     link.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") hide(); });
     link.addEventListener("focus", () => { if (link.matches(":focus-visible")) show(point, link, false); });
@@ -261,8 +261,9 @@ window.scatter = (() => {
     const best = front(points, horizontal, vertical);
     drawFront(svg, best, horizontal);
     const reference = points.filter((each) => each.name === view.reference);
+    const radius = points.length <= 80 ? 10 : points.length <= 250 ? 8.5 : SMALL;
     names(svg, new Set([...reference, ...best]), points, box, view.reference);
-    points.sort((a, b) => a.left - b.left || a.top - b.top).forEach((point) => drawPoint(svg, view, point));
+    points.sort((a, b) => a.left - b.left || a.top - b.top).forEach((point) => drawPoint(svg, view, point, radius));
     return view.points.length - points.length;
   }
 

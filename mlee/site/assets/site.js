@@ -24,7 +24,8 @@
     const count = view.points.length;
     find("shown").textContent = `${count} ${count === 1 ? "model" : "models"}: ${view.work}, ${view.environment}`;
     find("missing").textContent = missing ? `(${missing} without a value of both metrics)` : "";
-    find("reference").textContent = view.reference || "a reference model";
+    const ringed = view.points.some((point) => point.name === view.reference);
+    find("reference").textContent = ringed ? `${view.reference} (ringed)` : view.reference || "a reference model";
   }
 
   function remember() {
@@ -47,7 +48,7 @@
   const known = rows.map((row) => ({
     row,
     model: plain(row.cells[1].textContent),
-    environment: row.cells[2].textContent,
+    environment: row.cells[row.cells.length - 1].textContent.trim(),
     rating: row.cells[0].textContent[0],
   }));
 
