@@ -5,6 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$ROOT"
 folder="${1:-studies/own}"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # on few CPUs, two threads wait for each other as soon as anything else runs
 common=(--weights random --accuracy published --repeats 3 --warmup-batches 1 --idle-seconds 2)
 
 # study NAME IMAGES MODELS... -- BACKENDS...
@@ -23,9 +24,7 @@ study() {
 }
 
 all=(pytorch tensorflow onnx_pytorch onnx_tensorflow)
-study small 256 MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 -- "${all[@]}"
-study lite 128 EfficientNetLite0 EfficientNetLite1 EfficientNetLite2 RegNetX400MF -- pytorch onnx_pytorch
-study medium 32 ResNet50 ResNet101 DenseNet121 InceptionV3 EfficientNetB2 -- "${all[@]}"
-study wide 32 ResNext50 RegNetX8GF -- pytorch onnx_pytorch
-study keras 32 Xception NASNetMobile -- tensorflow onnx_tensorflow
-study large 16 VGG16 ResNet152 EfficientNetB4 -- "${all[@]}"
+study small 160 MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 -- "${all[@]}"
+study lite 64 EfficientNetLite0 EfficientNetLite1 EfficientNetLite2 RegNetX400MF -- pytorch onnx_pytorch
+study medium 24 ResNet50 DenseNet121 InceptionV3 -- "${all[@]}"
+study large 16 VGG16 ResNet101 -- "${all[@]}"
