@@ -21,7 +21,7 @@ from mlee.records import (
     Warning,
 )
 from mlee.results import store
-from mlee.training_records import TrainingConfig
+from mlee.training_records import Epoch, TrainingConfig
 
 STARTED_AT = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC)
 RUN_ID = "infer_2026_11_23_15_04_05"
@@ -207,3 +207,24 @@ def training_config(**fields: Any) -> TrainingConfig:
         "hosts": 1,
     }
     return TrainingConfig(**{**defaults, **fields})
+
+
+def epoch(**fields: Any) -> Epoch:
+    defaults: dict[str, Any] = {
+        "number": 1,
+        "started_at": STARTED_AT,
+        "learning_rate": 0.1,
+        "samples": 1000,
+        "loss": 1.0,
+        "top1_accuracy": 0.1,
+        "top5_accuracy": 0.2,
+        "duration_s": 80.0,
+        "energy_j": 800.0,
+        "validation_samples": 100,
+        "validation_loss": 1.0,
+        "validation_top1_accuracy": 0.3,
+        "validation_top5_accuracy": 0.4,
+        "validation_duration_s": 20.0,
+        "validation_energy_j": 200.0,
+    }
+    return Epoch(**{**defaults, **fields})

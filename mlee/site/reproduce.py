@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,12 @@ from mlee.assess.run import SOFTWARE, RunSummary
 
 #: Options of a run that a command names, in this order: their names in a result.
 _NAMED = ("backend", "infer_model", "weights", "precision", "batch_size", "n_batches", "seed", "repeats")
+_TRAINED = (
+    *("backend", "model", "epochs", "batch_size", "n_batches", "precision", "opt", "lr", "momentum", "weight_decay"),
+    *("opt_decy", "lr_scheduler", "lr_step_size", "lr_gamma", "auto_augment", "random_erase", "preprocessing", "seed"),
+)
 _INSTALLED = ("sample", "synthetic")
+_TRAINED_ON = ("digits", "synthetic")
 #: Stands for the images in a command.
 DATA = "DATA"
 
@@ -42,23 +48,37 @@ def _counted(names: Sequence[str]) -> str | None:
 
 
 def command(run: RunSummary) -> str | None:
-    """Write the command that makes a run of inference again; `None` for what `infer.py` does not run.
+    """Write the command that makes a run again; `None` for what `infer.py` and `train.py` do not run.
 
     Where images and weights lie on the machine of the run is nobody's business: they are DATA and FILE.
     """
-    if run.task != "inference" or run.backend not in (*SOFTWARE, "simulated"):
+    if run.backend not in (*SOFTWARE, "simulated") or (run.task == "training" and not run.options):
         return None
-    known: Mapping[str, object] = run.options or {
-        "backend": run.backend,
-        "infer_model": run.model,
-        "batch_size": run.batch_size,
-    }
-    words = ["python", "infer.py"]
-    for name in _NAMED:
-        value = known.get(name)
-        if value is not None and (name, value) != ("weights", "none"):
-            value = "FILE" if name == "weights" and "/" in str(value) else value
+    if run.task == "inference":
+        script, named, builtin = "infer.py", _NAMED, _INSTALLED
+        known: Mapping[str, object] = run.options or {
+            "backend": run.backend,
+            "infer_model": run.model,
+            "batch_size": run.batch_size,
+        }
+    else:
+        script, named, builtin, known = "train.py", _TRAINED, _TRAINED_ON, run.options
+    words = ["python", script]
+    for name in named:
+        value = _weights(known.get(name)) if name == "weights" else known.get(name)
+        if value is not None:
             words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
     words += ["--compile"] if known.get("compile") is True else []
     path = str(known.get("data_path", ""))
-    return " ".join([*words, "--data-path", shlex.quote(path) if path.partition(":")[0] in _INSTALLED else DATA])
+    return " ".join([*words, "--data-path", shlex.quote(path) if path.partition(":")[0] in builtin else DATA])
+
+
+def _weights(resolved: object) -> str | None:
+    """Return what `--weights` takes for the weights of a run; `None` for those it takes without being told."""
+    text = str(resolved)
+    if text == "random":
+        return text
+    if text.startswith("file ") or "/" in text:
+        return "FILE"
+    published = re.fullmatch(r"\w+_Weights\.(\w+)", text)  # torchvision's names
+    return published[1] if published else None

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from mlee.training.early import should_stop
 from mlee.training.schedule import learning_rate
 from mlee.training.summing import one_after_the_other, side_by_side
 from mlee.training_progress import read_progress
-from mlee.training_records import Epoch, TrainingOutcome
+from mlee.training_records import TrainingOutcome
 from mlee.training_runner import resume_training, run_training
 from tests import builders
 
@@ -260,27 +259,7 @@ def test_the_table_has_a_trainings_own_accuracy_and_no_full_training_of_other_da
 
 
 def _training_of_imagenet(epochs: int) -> RunResult:
-    start = datetime(2026, 11, 23, tzinfo=UTC)
-    history = tuple(
-        Epoch(
-            number=number,
-            started_at=start + timedelta(hours=number),
-            learning_rate=0.1,
-            samples=1000,
-            loss=1.0,
-            top1_accuracy=0.1,
-            top5_accuracy=0.2,
-            duration_s=80.0,
-            energy_j=800.0,
-            validation_samples=100,
-            validation_loss=1.0,
-            validation_top1_accuracy=0.3,
-            validation_top5_accuracy=0.4,
-            validation_duration_s=20.0,
-            validation_energy_j=200.0,
-        )
-        for number in range(1, epochs + 1)
-    )
+    history = tuple(builders.epoch(number=number) for number in range(1, epochs + 1))
     cpu = builders.cpu_energy(energy_j=1000.0 * epochs, mean_power_w=10.0)
     measured = builders.measurement(duration_s=100.0 * epochs, devices=(cpu,), not_added=())
     return builders.run_result(
