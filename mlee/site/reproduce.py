@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from mlee.assess.run import SOFTWARE, RunSummary
 
 #: Options of a run that a command names, in this order: their names in a result.
-_NAMED = ("backend", "infer_model", "weights", "precision", "batch_size", "n_batches", "seed", "repeats")
-_TRAINED = (
+_NAMED: tuple[str, ...] = ("backend", "infer_model", "weights", "precision", "batch_size", "n_batches", "seed", "repeats")
+_TRAINED: tuple[str, ...] = (
     *("backend", "model", "epochs", "batch_size", "n_batches", "precision", "opt", "lr", "momentum", "weight_decay"),
     *("opt_decy", "lr_scheduler", "lr_step_size", "lr_gamma", "auto_augment", "random_erase", "preprocessing", "seed"),
 )
@@ -54,15 +54,14 @@ def command(run: RunSummary) -> str | None:
     """
     if run.backend not in (*SOFTWARE, "simulated") or (run.task == "training" and not run.options):
         return None
+    script, named, builtin, known = "train.py", _TRAINED, _TRAINED_ON, run.options
     if run.task == "inference":
         script, named, builtin = "infer.py", _NAMED, _INSTALLED
-        known: Mapping[str, object] = run.options or {
+        known = run.options or {
             "backend": run.backend,
             "infer_model": run.model,
             "batch_size": run.batch_size,
         }
-    else:
-        script, named, builtin, known = "train.py", _TRAINED, _TRAINED_ON, run.options
     words = ["python", script]
     for name in named:
         value = _weights(known.get(name)) if name == "weights" else known.get(name)
