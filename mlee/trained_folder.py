@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mlee.backends.trained import TrainedModel
-from mlee.errors import ResultError
+from mlee.errors import ConfigError, ResultError
 from mlee.experiment import CONFIG_FILE, load_result
 from mlee.training_progress import CLASSES_FILE
 from mlee.training_records import TrainingConfig
@@ -15,10 +15,11 @@ from mlee.training_records import TrainingConfig
 def trained_model(folder: Path) -> tuple[str, TrainedModel]:
     """Return the backend that trained and what inference needs; the weights are those of the best epoch.
 
-    Raises `ResultError` for folders of runs that were no training, are not finished, or lack their weights.
+    Raises `ConfigError` for other folders, and `ResultError` for runs that were no training, are not finished, or lack their
+    weights.
     """
     if not (folder / CONFIG_FILE).is_file():
-        raise ResultError(f"{folder} is no folder that train.py made.", "pass a model's name, or the folder of a training")
+        raise ConfigError(f"{folder} is no folder that train.py made.", "pass a model's name, or the folder of a training")
     result = load_result(folder)
     config = result.config
     if not isinstance(config, TrainingConfig):

@@ -458,7 +458,7 @@ def test_merging_trainings(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_no_trained_model(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"is no folder that train\.py made"):
+    with pytest.raises(ConfigError, match=r"is no folder that train\.py made"):
         trained_model(tmp_path)
     with pytest.raises(ResultError, match="is a run of inference"):
         trained_model(builders.complete_folder(tmp_path))
