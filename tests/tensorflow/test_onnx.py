@@ -58,7 +58,7 @@ def test_an_exported_network_gives_what_the_original_gives(name: str) -> None:
 def test_constants_of_a_normalisation_are_part_of_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Left to itself the exporter makes them inputs of the graph, which nobody then feeds."""
 
-    def build(self: Any, size: int, weights: str | None) -> Any:
+    def build(self: Any, size: int, weights: str | None, classes: int) -> Any:
         images = keras.Input((size, size, 3))
         scaled = keras.layers.Normalization(mean=[100.0, 90.0, 80.0], variance=[9.0, 16.0, 25.0])(images)
         features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 4, activation="relu")(scaled))
@@ -72,8 +72,8 @@ def test_constants_of_a_normalisation_are_part_of_the_export(monkeypatch: pytest
 
 @pytest.mark.usefixtures("tiny")
 def test_counts_are_those_of_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(self: Any, size: int, weights: str | None) -> Any:
-        model = tiny_network(self, size, weights)
+    def build(self: Any, size: int, weights: str | None, classes: int) -> Any:
+        model = tiny_network(self, size, weights, classes)
         favour(model, 5, 281)
         return model
 
