@@ -595,15 +595,14 @@ def test_compiling_in_a_measured_pass_is_not_kept_quiet(graphs: list[Any]) -> No
     assert [warning.code for warning in backend.warnings()] == ["compiled-late"]
 
 
-def test_every_model_of_a_process_is_compiled_however_many_share_their_code(
-    graphs: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_model_of_a_process_is_compiled_however_many_share_their_code(graphs: list[Any]) -> None:
     import torch._dynamo.config
 
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 2)
-    for number in range(1, 5):
-        _compiled(_Deep(number), data_path="synthetic:4").warm_up(1)
-        assert len(graphs) == number
+    # Its own way to change it for a while: monkeypatch would leave the setting deleted.
+    with torch._dynamo.config.patch(recompile_limit=2):
+        for number in range(1, 5):
+            _compiled(_Deep(number), data_path="synthetic:4").warm_up(1)
+            assert len(graphs) == number
 
 
 def test_a_model_that_cannot_be_compiled_as_a_whole_is_not_called_compiled(graphs: list[Any]) -> None:
