@@ -22,7 +22,8 @@ from mlee.elex.scatter import scatter
 from mlee.elex.selection import Selection, select
 from mlee.elex.state import View, defaults, parse, values, write
 from mlee.elex.theme import DARK, LIGHT, SYMBOLS
-from mlee.elex.timeline import find_runs, timeline
+from mlee.elex.timeline import timeline
+from mlee.elex.traced import find_runs
 from mlee.elex.zones import bounds
 from mlee.label.describe import describe
 

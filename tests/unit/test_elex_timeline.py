@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlee.elex.timeline import find_runs, power_of, thin, timeline
+from mlee.elex.timeline import thin, timeline
+from mlee.elex.traced import find_runs, power_of
 from mlee.readings import Trace
 from tests.builders import device
 from tests.elex_data import reading, write_trace
@@ -100,3 +101,30 @@ def test_damaged_windows_do_not_hide_the_power(tmp_path: Path, phases: str) -> N
     path = write_trace(tmp_path / "infer_2026_11_23_15_00_00", complete=True)
     (path.parent / "phases.csv").write_text(phases, encoding="utf-8")
     assert timeline(find_runs([tmp_path], 0.0)[0], "light")[0]["data"]
+
+
+def test_a_resumed_training_is_drawn_whole_without_the_pause(tmp_path: Path) -> None:
+    folder = tmp_path / "train_2026_11_23_15_00_00"
+    first = write_trace(folder, complete=False, seconds=20)  # its window stays open: it was cut off
+    later = write_trace(folder / "resumed_1", complete=True, seconds=10)
+    other = write_trace(folder / "resumed_1" / "host_1", complete=False, seconds=10)
+    for path in (later, other):  # the next day, after the machine was started again
+        path.write_text(path.read_text().replace("2026-11-23T", "2026-11-24T"), encoding="utf-8")
+    (folder / "resumed_1" / "result.json").rename(folder / "result.json")
+    now = later.stat().st_mtime
+    (run,) = find_runs([tmp_path], now)
+    figure, remarks = timeline(run, "light")
+    go.Figure(figure)
+    assert (run.state, remarks) == ("complete", [])
+    assert [line["name"] for line in figure["data"]] == ["GPU 0: NVIDIA Test (nvml)", "GPU 0: NVIDIA Test (nvml) host_1"]
+    assert figure["data"][0]["x"] == [*range(20), None, *range(19, 29)]
+    assert figure["data"][1]["x"] == [*range(19, 29)]
+    assert [said["text"] for said in figure["layout"]["annotations"]] == ["repeat 1 (cut off)", "repeat 1", "resumed"]
+    spans = [(shape["x0"], shape["x1"]) for shape in figure["layout"]["shapes"]]
+    assert spans == [pytest.approx((1, 19)), pytest.approx((20, 28)), pytest.approx((19, 19))]
+    assert "without pauses" in str(figure["layout"]["xaxis"])
+
+    (folder / "result.json").unlink()
+    for path in (first, other):
+        os.utime(path, (now - 100, now - 100))
+    assert find_runs([tmp_path], now)[0].state == "running"  # the newest part says it
