@@ -20,7 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from mlee.errors import ConfigError, MleeError, ResultError
 from mlee.files import write_atomically
@@ -128,6 +131,19 @@ def load_result(folder: Path) -> RunResult:
             f"{folder.name}: {RESULT_FILE} belongs to the run {result.run_id}.", "restore the folder's own name"
         )
     return result
+
+
+def load_platform(folder: Path) -> ExecutionPlatform | None:
+    """Read the machine on which a run began; `None` where that is not known."""
+    try:
+        return _platforms().validate_json((folder / PLATFORM_FILE).read_bytes(), strict=True)
+    except (OSError, ValidationError):
+        return None
+
+
+@cache
+def _platforms() -> TypeAdapter[ExecutionPlatform]:
+    return TypeAdapter(ExecutionPlatform)
 
 
 def how_far(folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
+from collections import Counter
 from importlib.metadata import distributions
 
 from mlee.errors import SensorUnavailable
@@ -25,6 +26,12 @@ def execution_platform(gpus: tuple[Gpu, ...]) -> ExecutionPlatform:
         gpus=gpus,
         packages={"python": platform.python_version(), **installed_packages()},
     )
+
+
+def machine(described: ExecutionPlatform) -> str:
+    """Name a machine for people, in the words that tell it from another: host, CPU and GPUs."""
+    gpus = [f"{count} x {name}" for name, count in Counter(gpu.name for gpu in described.gpus).items()]
+    return f"{described.host} ({', '.join([described.cpu_name, *gpus])})"
 
 
 def installed_packages() -> dict[str, str]:

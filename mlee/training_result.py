@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.measuring import MeasuringOptions, with_idle
+from mlee.platform_info import machine
 from mlee.records import ExecutionPlatform, RunResult, Warning
 from mlee.training_progress import TrainingProgress
 from mlee.training_records import TrainingConfig, TrainingOutcome
@@ -56,6 +57,17 @@ def collected_warnings(
     for warning in (*earlier, *found, *backend.warnings()):
         kinds.setdefault((warning.code, re.sub(r"\d[\d.]*", "0", warning.message)), warning)
     return tuple(kinds.values())
+
+
+def moved(began: ExecutionPlatform | None, here: ExecutionPlatform) -> list[Warning]:
+    """Warn of a training that goes on on another machine than it began on."""
+    if began is None or machine(began) == machine(here):
+        return []
+    message = (
+        f"The training began on {machine(began)} and went on on {machine(here)}: its time and energy are those of both "
+        "machines, and stand under the latter."
+    )
+    return [Warning(code="moved", message=message)]
 
 
 def training_config(

@@ -17,7 +17,7 @@ from pathlib import Path
 from mlee.backends import training_backend
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.errors import ConfigError, DataError, ResultError
-from mlee.experiment import PREFIXES, PROGRESS_FILE, RESULT_FILE, ExperimentFolder
+from mlee.experiment import PREFIXES, PROGRESS_FILE, RESULT_FILE, ExperimentFolder, load_platform
 from mlee.files import write_atomically
 from mlee.measuring import Listener, MeasuringOptions, check_options
 from mlee.records import Measurement, RunResult
@@ -27,7 +27,7 @@ from mlee.training.summing import one_after_the_other
 from mlee.training_hosts import Hosts, Watched
 from mlee.training_progress import CLASSES_FILE, TrainingProgress, next_part, read_progress, write_progress
 from mlee.training_records import Epoch, TrainingOutcome
-from mlee.training_result import collected_warnings, training_config, training_result
+from mlee.training_result import collected_warnings, moved, training_config, training_result
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ def _train(
     leads, name = backend.team.leads, backend.facts.name
     config = training_config(request, backend, options, hosts.count)
     platform = hosts.platform()
+    remarks = [] if before is None else moved(load_platform(folder.path), platform)
     if before is not None:
         backend.restore(folder.path / before.state_file)
         log.info("run %s: resumed after epoch %d", folder.run_id, len(before.history))
@@ -138,7 +139,7 @@ def _train(
                 measured=one_after_the_other(measured if progress is None else [progress.measured, *measured]),
                 idle=idle,
                 sampler_cpu_s=hosts.sampler_cpu_s(watched) + (0.0 if before is None else before.sampler_cpu_s),
-                warnings=collected_warnings(before, hosts.warnings(watched), backend),
+                warnings=collected_warnings(before, [*remarks, *hosts.warnings(watched)], backend),
                 state_file=f"state_{epoch.number:03d}{backend.state_suffix}",
                 resumed=resumed,
             )

@@ -22,7 +22,7 @@ from mlee.backends.training_base import TrainingRequest, batch_norm_momentum, ep
 from mlee.cli import common, train
 from mlee.datasets.training import open_training_data
 from mlee.errors import BackendError, ConfigError, DataError, ResultError
-from mlee.experiment import PROGRESS_FILE, load_result
+from mlee.experiment import PLATFORM_FILE, PROGRESS_FILE, load_result
 from mlee.measuring import MeasuringOptions
 from mlee.records import Outcome, RunResult
 from mlee.results import store
@@ -364,6 +364,18 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     assert result.started_at.timestamp() <= result.outcome.history[0].started_at.timestamp()
     verify(folder, result)
     assert load_result(folder) == result
+
+
+def test_a_training_that_goes_on_elsewhere_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = _interrupted(tmp_path, monkeypatch, after=1)
+    path = folder / PLATFORM_FILE
+    began = json.loads(path.read_text())
+    path.write_text(json.dumps({**began, "host": "node7", "cpu_name": "Test CPU"}))
+    result, _ = resume_training(folder, options(tmp_path))
+    assert result is not None
+    assert [warning.code for warning in result.warnings] == ["resumed", "moved"]
+    assert f"began on node7 (Test CPU) and went on on {began['host']} ({began['cpu_name']})" in result.warnings[1].message
+    assert load_result(folder).platform.host == began["host"]
 
 
 def test_a_training_may_be_interrupted_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
