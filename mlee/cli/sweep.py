@@ -6,6 +6,9 @@ import argparse
 import random
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from mlee.backends import BACKEND_NAMES, TRAINING_BACKEND_NAMES
 from mlee.cli.common import HelpFormatter, positive_int, seconds, seed, stderr, stdout
 from mlee.errors import ConfigError
+from mlee.experiment import load_platform
+from mlee.platform_info import execution_platform, machine
 from mlee.sweep.estimate import Estimate, estimate
 from mlee.sweep.plan import ALL, Plan, Run, SweepOptions, make_plan
 from mlee.sweep.running import known_models, run_one
@@ -99,9 +104,10 @@ def main(arguments: Sequence[str]) -> int:
         left = [run for run in study.plan.runs if run.number not in ended or not ended[run.number].complete]
         if args.resume:
             stdout.print(f"{len(study.plan.runs) - len(left)} of {len(study.plan.runs)} runs are complete", highlight=False)
-        if args.executor == "slurm":
+        if args.executor == "slurm":  # whose nodes may differ, and each run says on which it was
             ends = run_on_slurm(study, left, _slurm(args))
         else:
+            _say_moved(study, ended)
             ends = _run_here(study, left, args.cool_down, lock.fileno())
         try:
             _follow(study, ends, ended, args.cool_down)
@@ -130,10 +136,8 @@ def _new_study(args: argparse.Namespace) -> Study:
         recipes=args.recipes,
         more=tuple(args.more),
     )
-    known: dict[str, Sequence[str]] = {}
-    with stderr.status("asking the backends for their models"):
-        for backend in args.backends:
-            known[backend] = known_models(args.task, backend)
+    with stderr.status("asking the backends for their models"), ThreadPoolExecutor() as pool:
+        known = dict(zip(args.backends, pool.map(partial(known_models, args.task), args.backends), strict=True))
     plan = make_plan(options, known)
     return Study(args.output_dir, plan) if args.dry_run else Study.begin(args.output_dir, plan)
 
@@ -225,6 +229,21 @@ def _duration(seconds: float) -> str:
 def _say_left_out(plan: Plan) -> None:
     for entry in plan.left_out:
         stdout.print(f"[yellow]left out[/] {escape(entry.what)}: {escape(entry.reason)}", highlight=False, soft_wrap=True)
+
+
+def _say_moved(study: Study, ended: dict[int, Ended]) -> None:
+    """Say when complete runs were made on another machine than this one."""
+    here = machine(execution_platform(()))
+    folders = [study.folder / end.folder for end in ended.values() if end.folder is not None]
+    began = [replace(platform, gpus=()) for platform in map(load_platform, folders) if platform is not None]
+    others = {machine(platform) for platform in began} - {here}
+    if others:
+        stdout.print(
+            f"[yellow]note[/] complete runs were made on {escape(', '.join(sorted(others)))}; this is {escape(here)}. "
+            "Only runs of one machine can be compared.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _list(study: Study, cool_down_s: float) -> None:

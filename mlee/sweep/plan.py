@@ -101,7 +101,7 @@ def make_plan(options: SweepOptions, known: Mapping[str, Sequence[str]]) -> Plan
     left_out: dict[LeftOut, None] = {}
     wanted: list[tuple[str, str, int, str]] = []
     for backend in dict.fromkeys(options.backends):
-        for model in _models(options.models, backend, known[backend], left_out):
+        for model in _models(options.models, backend, known, left_out):
             if options.recipes and model not in RECIPES:
                 left_out[LeftOut(what=f"{backend} {model}", reason="the study of 2022 did not train it")] = None
                 continue
@@ -132,18 +132,30 @@ def make_plan(options: SweepOptions, known: Mapping[str, Sequence[str]]) -> Plan
     return Plan(options=options, runs=runs, left_out=tuple(left_out))
 
 
-def _models(names: Sequence[str], backend: str, known: Sequence[str], left_out: dict[LeftOut, None]) -> list[str]:
+def _models(
+    names: Sequence[str], backend: str, known: Mapping[str, Sequence[str]], left_out: dict[LeftOut, None]
+) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
         if name == ALL:
-            found.update(dict.fromkeys(known))
+            found.update(dict.fromkeys(known[backend]))
             continue
         try:
-            found[match_name(name, known)] = None
+            found[match_name(name, known[backend])] = None
         except ConfigError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            left_out[LeftOut(what=f"{backend} {name}", reason=f"{error.message}{hint}")] = None
+            others = [other for other in known if _has(known[other], name)]
+            reason = f"a model of {' and '.join(others)}" if others else f"{error.message}{hint}"
+            left_out[LeftOut(what=f"{backend} {name}", reason=reason)] = None
     return list(found)
+
+
+def _has(known: Sequence[str], name: str) -> bool:
+    try:
+        match_name(name, known)
+    except ConfigError:
+        return False
+    return True
 
 
 def command_options(run: Run, options: SweepOptions, output_dir: str) -> list[str]:

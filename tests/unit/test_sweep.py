@@ -19,7 +19,7 @@ import pytest
 from mlee.cli import common, train
 from mlee.cli import sweep as command
 from mlee.errors import ConfigError, ResultError
-from mlee.experiment import load_result
+from mlee.experiment import PLATFORM_FILE, load_result
 from mlee.results.load import load
 from mlee.sweep.estimate import estimate
 from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
@@ -63,8 +63,9 @@ def test_names_are_forgiven_and_what_a_backend_lacks_is_left_out_with_the_reason
         *(("pytorch", "ResNet50"), ("pytorch", "VGG16"), ("tensorflow", "ResNet50"))
     }
     (left,) = found.left_out
-    assert left.what == "tensorflow VGG 16"
-    assert "Unknown model" in left.reason
+    assert (left.what, left.reason) == ("tensorflow VGG 16", "a model of pytorch and onnx_pytorch")
+    (left,) = plan(models=("ResNet50", "ResNet51")).left_out
+    assert "Unknown model 'ResNet51'. (did you mean ResNet50" in left.reason
 
 
 @pytest.mark.parametrize(
@@ -220,6 +221,20 @@ def test_a_folder_that_is_gone_runs_again(call: Call, tmp_path: Path) -> None:
     shutil.rmtree(next(folder.glob("infer_*")))
     code, said = call("--resume", "--output-dir", str(folder))
     assert (code, "1 of 2 runs are complete" in said, len(list(folder.glob("infer_*")))) == (0, True, 2)
+
+
+def test_a_study_that_goes_on_elsewhere_says_so(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "Small", "--backends", "simulated", "--data-path", "synthetic:8"]
+    assert call(*options, "--output-dir", str(folder), *QUICK)[0] == 0
+    gone, left = sorted(folder.glob("infer_*"))
+    shutil.rmtree(gone)
+    path = left / PLATFORM_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "node7", "cpu_name": "Test CPU"}))
+    code, said = call("--resume", "--output-dir", str(folder))
+    assert (code, "complete runs were made on node7 (Test CPU); this is " in said) == (0, True)
+    shutil.rmtree(left)
+    assert "complete runs were made on" not in call("--resume", "--output-dir", str(folder))[1]
 
 
 @pytest.mark.parametrize(
