@@ -109,9 +109,12 @@ def environment_keys(runs: Iterable[RunSummary]) -> dict[str, str]:
 
 
 def match_environment(wanted: str, known: Iterable[str]) -> str | None:
-    """Find an environment by a user's spelling: case, punctuation, trade marks and vendor words do not count."""
+    """Find an environment by a user's spelling: case, punctuation, trade marks and vendor words do not count.
+
+    That its energy was estimated need not be said where this tells it from no other.
+    """
     known = list(dict.fromkeys(known))
-    for same in (str, _letters, _plain):
+    for same in (str, _letters, _plain, _unmarked):
         found = [name for name in known if same(name) == same(wanted)]
         if len(found) == 1:
             return found[0]
@@ -120,6 +123,10 @@ def match_environment(wanted: str, known: Iterable[str]) -> str | None:
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9.+]", "", name.lower())
+
+
+def _unmarked(name: str) -> str:
+    return _plain(name.removesuffix(ESTIMATED))
 
 
 def _plain(name: str) -> str:

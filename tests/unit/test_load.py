@@ -564,6 +564,9 @@ def test_an_environment_is_found_however_it_is_written() -> None:
     for wanted in ("", "A100", "RTX 5000 - PyTorch 1.10.2", "A100 x4 - PyTorch 1.10.2+cu113"):
         assert match_environment(wanted, known) is None
     assert match_environment("a - b", ["A - B", "a-b - ", "A - b"]) is None, "two fit"
+    marked = ["EPYC - PyTorch 2.14.1", "EPYC - PyTorch 2.14.1 (estimated energy)", "EPYC - PyTorch 2.9 (estimated energy)"]
+    assert match_environment("epyc - pytorch 2.14.1", marked) == marked[0]
+    assert match_environment("AMD EPYC - pytorch 2.9", marked) == marked[2]
 
 
 # references and scopes
