@@ -6,6 +6,7 @@ Everything is taken from the results; nothing is said that does not stand in the
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _COLUMNS = (
     *("time_full_training", "top1_accuracy", "top5_accuracy", "parameters", "macs", "weights_size"),
 )
 _MOST_NAMED = 6
+_BRACKETS = re.compile(r"(\([^()]*\))")
 #: Settings that differ from run to run by their nature, or say the same as another one.
 _NOT_A_SETTING = ("infer_model", "model", "output_dir", "timestamp", "sensors", "loglevel")
 
@@ -186,16 +188,24 @@ def _count(number: int, noun: str) -> str:
 
 
 def _remarks(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[Remark]:
-    """Collect warnings; those of one kind and of the same words, but for numbers, stand together."""
-    found: dict[str, tuple[Warning, dict[str, None]]] = {}
+    """Collect warnings; those of one kind that differ in numbers and in what brackets hold stand together."""
+    found: dict[tuple[str, str], tuple[list[str], dict[str, None]]] = {}
     for number, warnings in enumerate(rated.warnings):
         model = str(rated.table["model"].iloc[number])
         own = [warning for run in rated.table["run_ids"].iloc[number] if run in runs for warning in runs[run].warnings]
         for warning in (*warnings, *own):
-            key = warning.code + "".join(character for character in warning.message if not character.isdigit())
-            found.setdefault(key, (warning, {}))[1][model] = None
-    for warning, models in sorted(found.values(), key=lambda pair: pair[0].code):
-        yield Remark(warning, tuple(models))
+            kind = warning.code, re.sub(r"\d", "", _BRACKETS.sub("()", warning.message))
+            messages, models = found.setdefault(kind, ([], {}))
+            messages.append(warning.message)
+            models[model] = None
+    for (code, _), (messages, models) in sorted(found.items()):
+        yield Remark(Warning(code=code, message=_in_common(messages)), tuple(models))
+
+
+def _in_common(messages: Sequence[str]) -> str:
+    """Return the first message without the brackets that hold something else in others."""
+    columns = zip(*(_BRACKETS.split(message) for message in messages), strict=True)
+    return "".join("(…)" if _BRACKETS.match(column[0]) and len(set(column)) > 1 else column[0] for column in columns)
 
 
 def _settings(runs: Iterable[RunSummary]) -> Iterable[tuple[str, str]]:

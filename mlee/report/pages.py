@@ -197,17 +197,19 @@ _LEGEND = "Colours are classes: of the model at a point, of the metric on the gr
 
 
 def _bars(rated: Rated, group: Group, metrics: Sequence[Metric], width: float) -> Iterator[Any]:
+    """Yield the bars of two metrics side by side."""
     half = (width - 6 * mm) / 2
     drawn = [(metric, bars(rated, group, metric, half)) for metric in metrics]
-    drawn = [(metric, drawing) for metric, drawing in drawn if drawing is not None]
-    if not drawn:
-        return
-    if len(group.rows) > 60:  # taller than a page
-        return
-    cells = [[words(metric.label, SUB), drawing] for metric, drawing in drawn[:2]]
-    table = Table([[*cells, ""][:2]], colWidths=[half + 3 * mm, half + 3 * mm])
-    table.setStyle(TableStyle([*_TIGHT, ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
-    yield table
+    drawn = [(metric, drawings) for metric, drawings in drawn if drawings][:2]
+    for part in range(max((len(drawings) for _, drawings in drawn), default=0)):
+        cells: list[Any] = ["", ""]
+        for column, (metric, drawings) in enumerate(drawn):
+            if part < len(drawings):
+                title = metric.label + (f" ({part + 1} of {len(drawings)})" if len(drawings) > 1 else "")
+                cells[column] = [words(title, SUB), drawings[part]]
+        table = Table([cells], colWidths=[half + 3 * mm, half + 3 * mm])
+        table.setStyle(TableStyle([*_TIGHT, ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+        yield table
 
 
 def _labels(report: Report, rated: Rated, runs: Mapping[str, RunSummary], width: float) -> Iterator[Any]:

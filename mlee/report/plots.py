@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from reportlab.graphics.shapes import Circle, Drawing, Line, Rect, String  # type: ignore[import-untyped]
@@ -12,11 +13,13 @@ from mlee.assess.compound import LETTERS, letter
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.label.layout import INK, PALETTE
-from mlee.report.content import Group
+from mlee.report.content import Group, Row
 from mlee.units import significant, with_unit
 
 _FONT, _BOLD = "Vera", "Vera-Bold"
 _SMALL = 5.6
+#: Bars that fit on a page with what stands above them.
+_MOST_BARS = 60
 _GREY = "#8a94a0"
 _SOFT = "#4d5864"
 _LEFT, _BOTTOM, _RIGHT, _TOP = 38.0, 26.0, 8.0, 6.0
@@ -70,19 +73,24 @@ def scatter(rated: Rated, group: Group, x: Metric, y: Metric, width: float, heig
     return drawing
 
 
-def bars(rated: Rated, group: Group, metric: Metric, width: float) -> Any:
-    """Draw a bar for each model, the shortest first; `None` where fewer than two have a value."""
+def bars(rated: Rated, group: Group, metric: Metric, width: float) -> list[Any]:
+    """Draw a bar for each model, the shortest first: many in several drawings of one scale, fewer than two in none."""
     found = [(float(rated.table[metric.key].iloc[row.number]), row) for row in group.rows]
     found = sorted(((value, row) for value, row in found if math.isfinite(value)), key=lambda pair: pair[0])
     if len(found) < 2:
-        return None
+        return []
+    longest = max(value for value, _ in found) or 1.0
+    each = math.ceil(len(found) / math.ceil(len(found) / _MOST_BARS))
+    return [_bars(rated, metric, found[start : start + each], longest, width) for start in range(0, len(found), each)]
+
+
+def _bars(rated: Rated, metric: Metric, found: Sequence[tuple[float, Row]], longest: float, width: float) -> Any:
     step, left = 9.0, 88.0
     height = step * len(found) + 4
     drawing = Drawing(width, height)
-    longest = max(value for value, _ in found) or 1.0
+    column = rated.position(metric.key)
     for place, (value, row) in enumerate(found):
         y = height - step * (place + 1)
-        column = rated.position(metric.key)
         name = letter(int(rated.rating[row.number, column]))
         fill = _colour(name)
         length = max(0.5, (width - left - 46) * value / longest)

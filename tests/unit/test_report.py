@@ -86,6 +86,32 @@ def test_a_report_holds_what_the_results_say(call: Call, results: Path, tmp_path
     assert (metadata["Title"], metadata["Author"]) == ("Our study", "A. Person")
 
 
+def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
+    def remark(source: str, times: int) -> Warning:
+        return Warning(code="published-accuracy", message=f"Published ({source}), after {times} runs (as it was).")
+
+    models = ("Small", "Middle", "Big")
+    write(
+        tmp_path / "results",
+        *(result(name, number, warnings=(remark(f"{name}_Weights", number),)) for number, name in enumerate(models, 1)),
+    )
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert text.count("published-accuracy") == 1
+    assert "Published (…), after 1 runs (as it was)." in text
+    assert "_Weights" not in text
+
+
+def test_bars_of_many_models_go_on_on_further_pages(call: Call, tmp_path: Path) -> None:
+    write(tmp_path / "results", *(result(f"Model {number:03d}", number) for number in range(1, 132)))
+    assert call("--no-labels")[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    titles = [f"Energy per sample ({part} of 3)" for part in (1, 2, 3)]
+    first, *_ = places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+    assert all(f"Model {number:03d}" in text[first:] for number in range(1, 132))
+
+
 def test_the_same_results_give_the_same_bytes(call: Call, results: Path, tmp_path: Path) -> None:
     call("-o", "a.pdf")
     call("-o", "b.pdf")
