@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.reading import apart, choose, points, searched, shows, until
@@ -51,6 +51,22 @@ def test_weights_thresholds_and_reset(visitor: Visitor, published: str) -> None:
         json.dumps(list(before.values()), separators=(",", ":")),
     )
     expect(tune(page, "top1_accuracy", "weight")).to_have_value("0.8")
+
+
+def test_what_is_typed_while_the_controls_are_made_anew_counts(visitor: Visitor, published: str) -> None:
+    page = visitor.visit(published)
+    drawer(page)
+    held: list[Route] = []
+    page.route("**/view/tuning?*", lambda route: held.append(route))
+    tune(page, "macs", "weight").fill("3")
+    until(page, "decodeURIComponent(location.search)", "?w=macs:3")
+    tune(page, "top1_accuracy", "weight").fill("7")
+    for route in held:  # the new controls come while the number waits for more digits
+        route.continue_()
+    page.unroute("**/view/tuning?*")
+    until(page, "decodeURIComponent(location.search).split('=')[1].split(',').sort().join()", "macs:3,top1_accuracy:7")
+    expect(tune(page, "top1_accuracy", "weight")).to_have_value("7")
+    expect(page.locator("#tuning-controls")).to_contain_text("Weight")
 
 
 def test_thresholds_must_fall(visitor: Visitor, published: str) -> None:

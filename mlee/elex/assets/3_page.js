@@ -8,6 +8,7 @@
   const offered = {}; // select -> its options
   const showing = {}; // control -> the value that stands in it
   let environments = null;
+  let tuningMade = 0; // how often its controls have been made
   let tuning = null; // weights and thresholds as the open drawer shows them; null while it is closed
 
   /* ---- a view, drawn ---- */
@@ -162,9 +163,20 @@
   }
 
   /* ---- the drawer with weights and thresholds ---- */
+  const SETTLED_MS = 600; // longer than a number waits before it tells what was typed (controls.py)
+  let typed = -SETTLED_MS; // when something was last typed into the drawer
+  document.addEventListener("input", (event) => { if (event.target.closest("#tuning-controls")) typed = performance.now(); });
   const showTuning = () => elex.part("tuning", location.search, FIGURE, {}, (found) => {
     tuning = found.current;
-    set("tuning-controls", { children: found.children });
+    const made = ++tuningMade;
+    const draw = () => {
+      if (made !== tuningMade) return; // a newer one is on its way
+      // New controls would take away what somebody is typing into the old ones.
+      const left = typed + SETTLED_MS - performance.now();
+      if (left > 0) setTimeout(draw, left);
+      else set("tuning-controls", { children: found.children });
+    };
+    draw();
   });
   elex.say = (message, bad) => set("upload-message", { children: message, className: bad ? "bad" : "good" });
   /* Put `key:value` in place of what a list `key:value,...` says of the key; null takes it out. */
