@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from mlee.experiment import load_result
 from mlee.sweep.study import Study
+from tests.commands import PAGES, commands
 
 pytest.importorskip("submitit")
 
@@ -49,9 +51,13 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmctldTimeout=30
 SlurmdTimeout=30
-NodeName={host} CPUs={cpus} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} CPUs={cpus} Gres=gpu:1 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP OverSubscribe=YES
 """
+#: A GPU that can be asked for; nobody opens it.
+RESOURCES = "Name=gpu File=/dev/null\n"
 
 
 def free_ports(count: int) -> list[int]:
@@ -84,6 +90,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     configuration.write_text(
         CONFIGURATION.format(host=host, controller=controller, node=node, folder=folder, cpus=os.cpu_count())
     )
+    (folder / "gres.conf").write_text(RESOURCES)
     for name in ("state", "spool"):
         (folder / name).mkdir()
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
@@ -107,6 +114,19 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             daemon.terminate()
         for daemon in daemons:
             daemon.wait(timeout=WAIT_S)
+
+
+def test_the_command_of_the_docs(slurm: dict[str, str], tmp_path: Path) -> None:
+    (command,) = [line for page in PAGES for line in commands(page) if "--executor slurm" in line]
+    options = shlex.split(command.removeprefix("python -m mlee.sweep "))
+    assert options[:2] == ["--models", "all"]
+    options[options.index("--data-path") + 1] = "synthetic:40"
+    options[:2] = ["--models", "Tiny", "Small", "--backends", "simulated"]
+    done = sweep(slurm, tmp_path / "study", *options, "--", "--idle-seconds", "0", "--sensors", "simulated")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (script,) = (tmp_path / "study" / "slurm").glob("*submission_file_*.sh")
+    # No more jobs at a time than there are.
+    assert {"#SBATCH --partition=gpu", "#SBATCH --time=120", "#SBATCH --array=0-1%2"} <= set(script.read_text().splitlines())
 
 
 def sweep(environment: dict[str, str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

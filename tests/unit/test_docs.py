@@ -1,18 +1,17 @@
-"""Every command in README and docs is one that its program takes; the README's ```bash blocks are run by tests/e2e."""
+"""Every command in README and docs is one that its program takes; tests/e2e/test_commands.py runs them."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-PAGES += [path for path in (ROOT / "results" / "README.md",) if path.exists()]
+from tests.commands import PAGES, ROOT, commands
+
 #: Programs of others.
 FOREIGN = {"pip", "source", "docker", "sudo", "cd", "git", "export", "nvidia-smi"}
 #: Of our own, the module with the parser.
@@ -32,21 +31,18 @@ PARSERS = {
 }
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text, flags=re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                command = line.partition(" #")[0].strip()
-                if command:
-                    yield page.relative_to(ROOT).as_posix(), command
-
-
-COMMANDS = list(dict.fromkeys(commands()))
+COMMANDS = list(dict.fromkeys((page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands(page)))
 
 
 def test_there_are_commands() -> None:
     assert len(COMMANDS) > 40
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    known = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+    for page in PAGES:
+        for named in re.findall(r"(?<=[\"` ])\.\[([\w,]+)\]", page.read_text(encoding="utf-8")):
+            assert set(named.split(",")) <= known, f"{page}: .[{named}]"
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=[command[:60] for _, command in COMMANDS])
