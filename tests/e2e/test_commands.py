@@ -46,8 +46,8 @@ SMALLER = {
     r"(--backend tensorflow --model \w+) --epochs 4": r"\1 --epochs 1 --n-batches 2",
     r"experiments/infer_\*$": "calibrating/infer_*",  # of simulated hardware: powers far enough apart for a line
     r"^(pip install) (?=-e)": r"\1 --dry-run --no-deps --no-build-isolation --quiet ",
-    r"^(scripts/quickstart\.sh)": r"\1 --n-batches 1 --idle-seconds 0",
-    r"^(python (infer|train)\.py(?!.*(--check|--resume)).*)": r"\1 --idle-seconds 0",
+    r"^(scripts/quickstart\.sh)": r"\1 --n-batches 1 --batch-size 4 --idle-seconds 0",
+    r"^(python (infer|train)\.py(?!.*(--check|--resume)).*)": r"\1 --idle-seconds 0 --warmup-batches 1",
     # Weights that would be downloaded.
     r"^(python infer\.py(?!.*(--check|--weights|EfficientNetLite|experiments/)).*)": r"\1 --weights random",
     r"^(python -m mlee\.sweep(?!.*(--resume|--dry-run)).*)": r"\1 -- --weights random --idle-seconds 0",
