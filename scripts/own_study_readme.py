@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
+from mlee.platform_info import machine
 from mlee.records import InferenceConfig, RunResult
 from mlee.results.store import load
 
@@ -55,7 +56,8 @@ merged by `merge_results.py` and described by `scripts/own_study_readme.py`. `py
 * **Time is measured.** The three passes of a run differ by {spread:.0%} (slowest against fastest, median over the runs;
   {worst:.0%} in the worst run): a virtual machine. Classes such as "B [A-C]" say what that spread allows.
 * The shortest timed pass took {shortest:.2f} s. {busy} the warning that other processes were busy (`other-load`).
-* Exports to ONNX gave the outputs of their originals within {difference:.1e} of the largest output (four random images).
+* Exports to ONNX gave the outputs of their originals within {difference:.1e} of the largest output (four random
+  images).{zeros}
 
 One thread on one machine says little about GPUs or about large batches; it is a study of this machine, and an example of
 what the tools make of one.
@@ -68,6 +70,9 @@ what the tools make of one.
 
 def text(results: Sequence[RunResult], missing: str) -> str:
     """Describe the results of the study; `missing` says in words what it lacks."""
+    machines = {machine(result.platform) for result in results}
+    if len(machines) != 1:
+        raise SystemExit(f"The study should be that of one machine, not of {sorted(machines) or 'none'}.")
     configs = [result.config for result in results if isinstance(result.config, InferenceConfig)]
     platform, packages = results[0].platform, results[0].platform.packages
     backends = Counter(config.backend for config in configs)
@@ -98,6 +103,7 @@ def text(results: Sequence[RunResult], missing: str) -> str:
         shortest=min(map(min, passes)),
         busy="No run carries" if busy == 0 else f"{busy} of the runs carry",
         difference=max(_differences(results)),
+        zeros=_zeros(results),
         missing=missing,
     )
 
@@ -120,8 +126,16 @@ def _bands(results: Sequence[RunResult]) -> Iterable[float]:
 def _differences(results: Sequence[RunResult]) -> Iterable[float]:
     for result in results:
         difference, largest = (result.details.get(f"export_{name}") for name in ("difference", "largest_output"))
-        if isinstance(difference, float) and isinstance(largest, float):
+        if isinstance(difference, float) and isinstance(largest, float) and largest > 0:
             yield difference / largest
+
+
+def _zeros(results: Sequence[RunResult]) -> str:
+    """Name the exports whose comparison says nothing: some networks begin with a last layer of zeros."""
+    names = sorted({result.model.name for result in results if result.details.get("export_largest_output") == 0})
+    if not names:
+        return ""
+    return f" {', '.join(names)} could not be compared: with random weights all their outputs are 0."
 
 
 def study(folder: Path = FOLDER) -> list[RunResult]:
