@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlee.assess.rules import RULES_EXACT
 from mlee.cli.common import HelpFormatter, loading, positive_int, report, stdout
-from mlee.errors import ConfigError, MleeError, ResultError
+from mlee.errors import ConfigError, ResultError
 from mlee.results.load import Loaded
+
+if TYPE_CHECKING:
+    from dash import Dash
 
 _DESCRIPTION = """\
 Explore results in the browser: compare models on any two metrics, see their ratings and energy labels, change how they
-are rated, follow a run that is going on. Everything a page shows stands in its address: copy it to share the view.
+are rated, follow a run that is going on. Results that come later are read, too. Everything a page shows stands in its
+address: copy it to share the view.
 """
 _EXAMPLES = """\
 examples:
@@ -52,18 +56,23 @@ def main(arguments: Sequence[str]) -> int:
     try:
         from mlee.elex.app import create_app
         from mlee.elex.data import Explored
-        from mlee.elex.serve import check_free, serve
+        from mlee.elex.serve import Renewal, check_free, serve
+        from mlee.elex.watch import Watcher
     except ImportError as error:
         raise ConfigError(
             f"The explorer needs a package that is not installed: {error.name}.", "pip install -e .[elex]"
         ) from error
     logging.getLogger("mlee").addHandler(_errors())
     check_free(args.host, args.port)
-    loaded, problem = _load(args.directory)
     folders = list(args.directory)
     if args.directory == [_DEFAULT_DIRECTORY]:
         folders.append(_DEFAULT_EXPERIMENTS)
-    app = create_app(Explored(loaded, folders, problem), debug=args.debug, public_url=args.public_url)
+
+    def make() -> Dash:
+        loaded, problem = _load(args.directory)
+        return create_app(Explored(loaded, folders, problem), debug=args.debug, public_url=args.public_url)
+
+    renewal = Renewal(make, Watcher(args.directory))
     shown = "127.0.0.1" if args.host in ("0.0.0.0", "::") else args.host
     url = f"http://{f'[{shown}]' if ':' in shown else shown}:{args.port}/"
 
@@ -74,10 +83,9 @@ def main(arguments: Sequence[str]) -> int:
 
     if args.debug:
         ready()
-        app.run(host=args.host, port=args.port, debug=True, use_reloader=False)
+        renewal.app.run(host=args.host, port=args.port, debug=True, use_reloader=False)
         return 0
-    gc.freeze()  # what is in memory now stays, and is shared by the workers
-    serve(app, args.host, args.port, args.workers, ready)
+    serve(renewal, args.host, args.port, args.workers, ready)
     return 0
 
 
@@ -96,8 +104,6 @@ def _load(paths: Sequence[Path]) -> tuple[Loaded | None, str | None]:
     except ResultError as error:
         report(error)
         return None, error.message
-    except MleeError:
-        raise
 
 
 def _port(text: str) -> int:

@@ -102,7 +102,7 @@ def create_app(data: Explored, *, debug: bool = False, public_url: str | None = 
     app.layout = page(data, start)
     if not data.empty:
         register(app)
-    add_routes(app.server, data, public_url)
+    add_routes(app.server, data, app.elex_version, public_url)
     if not debug:
         largest = max((sum(map(len, found.rows.values())) for found in data.choices.values()), default=0)
         add_headers(app, crowded=largest > CROWD)

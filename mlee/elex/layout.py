@@ -34,8 +34,15 @@ def page(data: Explored, start: Start | None) -> Any:
             _header(),
             html.Main(_nothing(data) if start is None else _content(start), id="main"),
             html.Footer(_footer(data)),
+            html.Div(_news(), role="status"),
         ],
     )
+
+
+def _news() -> html.Div:
+    """Make what an open page says when the server has read other results (assets/4_actions.js)."""
+    button = html.Button("Show them", id="news-button", type="button", className="button")
+    return html.Div(["The results have changed.", button], id="news", hidden=True)
 
 
 def _header() -> html.Header:

@@ -39,8 +39,8 @@ _DAY_S = 24 * 3600
 _MAX_LOG_BYTES = 2**26
 
 
-def add_routes(server: Flask, data: Explored, public_url: str | None) -> None:
-    """Add the routes; `public_url` is where QR codes lead to."""
+def add_routes(server: Flask, data: Explored, version: str, public_url: str | None) -> None:
+    """Add the routes; `version` is that of data and program, `public_url` where QR codes lead to."""
     issued = datetime.now(UTC).date()
 
     @cached(LRUCache(_PARTS_BYTES, getsizeof=len), lock=Lock())
@@ -55,6 +55,22 @@ def add_routes(server: Flask, data: Explored, public_url: str | None) -> None:
 
     with contextlib.suppress(ValueError, IndexError):  # what draws labels is loaded before there are threads and processes
         label_of(data.ids[0], RatingChoice(), "svg", "full", 200)
+
+    def _answer(content: bytes, type_: str, *, kept: bool = True) -> Response:
+        answer = Response(content, mimetype=type_)
+        if kept:
+            answer.set_etag(hashlib.sha256(content).hexdigest()[:16])
+            # What an address with this version names does not change; a page of former results asks with theirs.
+            lasting = request.args.get("v") == version
+            answer.headers["Cache-Control"] = f"private, max-age={_DAY_S}" if lasting else "no-cache"
+            return answer.make_conditional(request)  # type: ignore[return-value]
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @server.get("/version")
+    def current() -> Response:
+        """Tell an open page whether results have come since it was made."""
+        return _answer(version.encode(), "text/plain", kept=False)
 
     @server.get("/view/<part>")
     def view(part: str) -> Response:
@@ -186,17 +202,6 @@ def _file_name(data: Explored, name: str) -> str:
     row = data.table.iloc[data.row_of[name]]
     words = f"{row['model']}_{row['task']}_{name[:8]}"
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in words)[-80:].lstrip("._")
-
-
-def _answer(content: bytes, type_: str, *, kept: bool = True) -> Response:
-    answer = Response(content, mimetype=type_)
-    if kept:
-        answer.set_etag(hashlib.sha256(content).hexdigest()[:16])
-        # The browser's address holds the digest of the data and the version: what it names does not change.
-        answer.headers["Cache-Control"] = f"private, max-age={_DAY_S}" if "v" in request.args else "no-cache"
-        return answer.make_conditional(request)  # type: ignore[return-value]
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
 
 
 def _download(content: str | bytes, type_: str, name: str) -> Response:

@@ -1,14 +1,25 @@
-"""Serving the page: gunicorn where it is, waitress otherwise, Dash's own server for debugging."""
+"""Serving the page: gunicorn where it is, waitress otherwise, Dash's own server for debugging.
+
+Data never change under an application. When results have changed, another one is made of them while the former goes on
+answering, and takes its place; open pages ask for the version now and then (routes.py).
+"""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import logging
+import os
+import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from dash import Dash
 
-from mlee.errors import ConfigError
+from mlee.elex.watch import Watcher
+from mlee.errors import ConfigError, MleeError
 
 _THREADS = 4
 
@@ -25,20 +36,57 @@ def check_free(host: str, port: int) -> None:
         raise ConfigError(f"Nothing can be served at {host}:{port}: {reason}.", "choose another --port or --host") from error
 
 
-def serve(app: Dash, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
+class Renewal:
+    """The application at hand, and how to make the one that takes its place when results have changed."""
+
+    def __init__(self, make: Callable[[], Dash], watcher: Watcher) -> None:
+        """Make the first one. `watcher` has looked at the results before; errors of `make` are the caller's."""
+        self._make, self.watcher = make, watcher
+        self.app = self._made()
+
+    def __call__(self) -> None:
+        """Make the next one; where that fails the one at hand stays, and the log says why."""
+        start_s = time.monotonic()
+        try:
+            self.app = self._made()
+        except MleeError:
+            logging.getLogger(__name__).exception(
+                "The results have changed and could not be read; the page shows the former."
+            )
+        self.watcher.reading_s = time.monotonic() - start_s
+
+    def _made(self) -> Dash:
+        gc.unfreeze()
+        made = self._make()
+        gc.collect()  # the former application
+        gc.freeze()  # what is in memory now stays, and is shared by the workers
+        return made
+
+
+def serve(renewal: Renewal, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
     """Serve until Ctrl-C; `ready` is called when the page can be opened."""
-    if workers > 0 and importlib.util.find_spec("gunicorn") is not None:
-        _gunicorn(app, host, port, workers, ready)
+    if importlib.util.find_spec("gunicorn") is not None:
+        _gunicorn(renewal, host, port, workers, ready)
         return
     from waitress import create_server
 
-    server = create_server(app.server, host=host, port=port, threads=_THREADS * max(workers, 1))
+    def newest(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer: Iterable[bytes] = renewal.app.server(environ, start_response)
+        return answer
+
+    server = create_server(newest, host=host, port=port, threads=_THREADS * workers)
+    renewal.watcher.start(renewal)
     ready()
     server.run()
 
 
-def _gunicorn(app: Dash, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
+def _gunicorn(renewal: Renewal, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
     from gunicorn.app.base import BaseApplication
+
+    def started(_: object) -> None:
+        # On SIGHUP gunicorn calls `reload`, starts new workers and lets the old ones finish what they are doing.
+        renewal.watcher.start(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        ready()
 
     class Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
@@ -50,7 +98,7 @@ def _gunicorn(app: Dash, host: str, port: int, workers: int, ready: Callable[[],
                 "worker_class": "gthread",
                 "preload_app": True,  # the table and the libraries are in memory once
                 "loglevel": "warning",
-                "when_ready": lambda server: ready(),
+                "when_ready": started,
                 "keepalive": 30,
                 "control_socket_disable": True,
             }
@@ -59,6 +107,11 @@ def _gunicorn(app: Dash, host: str, port: int, workers: int, ready: Callable[[],
                     self.cfg.set(name, value)
 
         def load(self) -> object:
-            return app.server
+            return renewal.app.server
+
+        def reload(self) -> None:
+            super().reload()
+            renewal()
+            self.callable = None  # to be loaded again
 
     Server().run()

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mlee.assess.metric import Metric
-from mlee.assess.metrics import canonical_key
+from mlee.assess.metrics import WEIGHTS_FORMAT, canonical_key
 from mlee.assess.thresholds import Four, Thresholds, from_json
 from mlee.elex.data import CustomThresholds
 from mlee.errors import MleeError, ResultError
@@ -110,9 +110,6 @@ def read_upload(
     elif "format" in document or any(isinstance(value, list) for value in document.values()):
         return None, _thresholds(text, name, kind, metrics, tasks)
     return _weights(document, name, metrics), None
-
-
-WEIGHTS_FORMAT = "mlee-weights"
 
 
 def weights_json(metrics: Sequence[Metric]) -> str:

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor, serving
 from tests.browser.reading import choose, figure, until
-from tests.elex_data import reading, write_trace
+from tests.elex_data import reading, write_results, write_trace
 
 
 def test_without_results_the_page_says_what_to_do(visitor: Visitor, tmp_path: Path) -> None:
@@ -23,6 +23,34 @@ def test_without_results_the_page_says_what_to_do(visitor: Visitor, tmp_path: Pa
         expect(visitor.page.locator("h2")).to_have_text("There are no results yet")
         expect(visitor.page.locator("main")).to_contain_text("scripts/quickstart.sh")
         visitor.settled()
+
+
+def test_a_page_without_results_shows_those_that_come(visitor: Visitor, tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        visitor.page.goto(url)
+        expect(visitor.page.locator("h2")).to_have_text("There are no results yet")
+        write_results(tmp_path)
+        expect(visitor.page.locator("#summary")).to_contain_text("results", timeout=60_000)
+        visitor.settled()
+
+
+def test_an_open_page_says_that_results_have_changed_and_keeps_its_view(visitor: Visitor, tmp_path: Path) -> None:
+    write_results(tmp_path)
+    with serving(tmp_path) as url:
+        page = visitor.visit(f"{url}?tab=ratings&q=ResNet")
+        expect(page.locator("#news")).to_be_hidden()
+        for path in tmp_path.glob("infer_2026_11_24_*.json"):
+            path.unlink()
+        expect(page.locator("#news")).to_contain_text("The results have changed.", timeout=60_000)
+        assert _axe(page) == []
+        before = page.url
+        page.click("#news-button")
+        expect(page.locator("#news")).to_be_hidden()
+        visitor.settled()
+        assert page.url == before
+        expect(page.get_by_role("tab", name="Ratings")).to_have_attribute("aria-selected", "true")
+        page.wait_for_timeout(6000)  # another look at the server's version
+        expect(page.locator("#news")).to_be_hidden()
 
 
 def test_a_run_is_followed_while_it_goes_on(visitor: Visitor, small: str, small_folder: Path) -> None:

@@ -66,7 +66,8 @@ def test_the_page_names_its_scripts_and_nothing_of_another_host(client: FlaskCli
 @pytest.mark.parametrize("part", list(parts.PARTS))
 def test_a_part_is_what_its_function_says(client: FlaskClient, part: str) -> None:
     search = urlencode([("i", identity("VGG16")), ("c", identity("ResNet50")), ("c", identity("VGG16")), ("w", "macs:2")])
-    answer = client.get(f"/view/{part}?{search}&theme=dark&v=1")
+    version = client.get("/version").get_data(as_text=True)
+    answer = client.get(f"/view/{part}?{search}&theme=dark&v={version}")
     assert answer.get_data(as_text=True) == parts.answer(small(), part, search, "dark")
     if part in parts.LIVE:
         assert answer.headers["Cache-Control"] == "no-store"
@@ -74,6 +75,8 @@ def test_a_part_is_what_its_function_says(client: FlaskClient, part: str) -> Non
         assert "max-age" in answer.headers["Cache-Control"]
         again = client.get(f"/view/{part}?{search}&theme=dark", headers={"If-None-Match": answer.headers["ETag"]})
         assert again.status_code == 304
+        # A page of former results must not keep, under their address, what the server says now.
+        assert client.get(f"/view/{part}?{search}&v=1").headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@
     "quantiles-button": () => elex.change({ h: "quantiles" }),
     "reset-button": () => { elex.say(""); elex.change({ w: "", h: "", r: elex.defaults.r, m: elex.defaults.m, u: elex.defaults.u }); },
     "all-environments": () => elex.change({ e: elex.names.slice() }),
+    "news-button": () => location.reload(), // the view stands in the address
     "one-environment": () => elex.change({ e: elex.names.slice(0, 1) }),
   };
   document.addEventListener("click", (event) => {
@@ -130,6 +131,20 @@
     else if (BUTTONS[button.id]) BUTTONS[button.id]();
   });
   window.addEventListener("popstate", () => elex.refresh());
+
+  /* ---- results that have come since the page was made ---- */
+  async function lookForNews() {
+    if (document.hidden || !find("news")) return;
+    try {
+      const answer = await fetch(elex.root() + "version");
+      if (!answer.ok) return;
+      const news = (await answer.text()) !== document.body.dataset.version;
+      if (news && !find("plot")) location.reload(); // there was nothing yet
+      else find("news").hidden = !news;
+    } catch (error) { /* a server that is gone is told by what the page asks for */ }
+  }
+  setInterval(lookForNews, 5000);
+  document.addEventListener("visibilitychange", lookForNews);
 
   /* ---- the start: the picture first, then Plotly, then everything else ---- */
   elex.load = (source) => new Promise((resolve, reject) => {
