@@ -8,7 +8,14 @@ folder="${1:-studies/own}"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # on few CPUs, two threads wait for each other as soon as anything else runs
 common=(--weights random --accuracy published --repeats 3 --warmup-batches 1 --idle-seconds 2)
 
-failed=0 # what fails is named by its sweep, and stops nothing
+failed=0 # what fails is named by its sweep, and stops nothing; Ctrl-C stops everything
+
+sweep() {
+    local code=0
+    "$VENV/bin/python" -m mlee.sweep "$@" || code=$?
+    if [ "$code" = 130 ]; then exit 130; fi
+    if [ "$code" != 0 ]; then failed=1; fi
+}
 
 # study NAME IMAGES MODELS... -- BACKENDS...
 study() {
@@ -17,12 +24,12 @@ study() {
     while [ "$1" != -- ]; do models+=("$1"); shift; done
     shift
     if [ -e "$folder/$name/study.json" ]; then
-        "$VENV/bin/python" -m mlee.sweep --resume --output-dir "$folder/$name" || failed=1
+        sweep --resume --output-dir "$folder/$name"
     else
-        "$VENV/bin/python" -m mlee.sweep --models "${models[@]}" --backends "$@" --batch-sizes 8 --seed 2026 \
-            --data-path "synthetic:$images" --output-dir "$folder/$name" -- "${common[@]}" || failed=1
+        sweep --models "${models[@]}" --backends "$@" --batch-sizes 8 --seed 2026 \
+            --data-path "synthetic:$images" --output-dir "$folder/$name" -- "${common[@]}"
     fi
-    "$VENV/bin/python" merge_results.py --directory "$folder/$name" --output-agglog-dir results
+    "$VENV/bin/python" merge_results.py --directory "$folder/$name" --output-agglog-dir results || failed=1
 }
 
 all=(pytorch tensorflow onnx_pytorch onnx_tensorflow)

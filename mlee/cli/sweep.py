@@ -96,7 +96,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         study = _new_study(args)
     if args.dry_run:
-        _list(study, args.cool_down)
+        # A folder may hold an earlier study: none of its runs are those of a plan that was drawn just now.
+        _list(study.plan, _ended(study) if args.resume else {}, args.cool_down)
         return 0
     _say_left_out(study.plan)
     with study.locked() as lock:
@@ -149,7 +150,7 @@ def _check_resume(arguments: Sequence[str]) -> None:
     for action in group._group_actions:
         action.default = argparse.SUPPRESS
     given = vars(silent.parse_args(arguments))
-    changed = [action for action in group._group_actions if given.get(action.dest)]
+    changed = [action for action in group._group_actions if given.get(action.dest) not in (None, [])]
     if changed:
         name = (*changed[0].option_strings, "-- OPTIONS")[0]
         raise ConfigError(
@@ -199,8 +200,10 @@ def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, En
     ) as progress:
         task = progress.add_task("study", total=len(runs), completed=_complete(ended), left="")
         _show_left(progress, task, estimate(runs, ended, cool_down_s))
+        waiting = [run for run in runs if run.number not in ended or not ended[run.number].complete]
         for run, end in ends:
             ended[run.number] = end
+            waiting.remove(run)
             what = f"[red]failed[/]: {escape(end.reason or '')}"
             if end.complete:
                 what = f"[green]done[/] in {_duration(end.seconds)}"
@@ -208,7 +211,7 @@ def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, En
             progress.console.print(line, highlight=False, soft_wrap=True)
             progress.console.file.flush()  # a file or pipe that somebody follows
             progress.update(task, completed=_complete(ended))
-            _show_left(progress, task, estimate(runs, ended, cool_down_s))
+            _show_left(progress, task, estimate(runs, ended, cool_down_s, waiting))
 
 
 def _complete(ended: dict[int, Ended]) -> int:
@@ -246,14 +249,13 @@ def _say_moved(study: Study, ended: dict[int, Ended]) -> None:
         )
 
 
-def _list(study: Study, cool_down_s: float) -> None:
-    ended = _ended(study)
-    for run in study.plan.runs:
+def _list(plan: Plan, ended: dict[int, Ended], cool_down_s: float) -> None:
+    for run in plan.runs:
         end = ended.get(run.number)
         state = "" if end is None else " (complete)" if end.complete else " (failed before)"
         stdout.print(f"{run.number:4d}  {escape(run.title)}{state}", highlight=False, soft_wrap=True)
-    _say_left_out(study.plan)
-    found = estimate(study.plan.runs, ended, cool_down_s)
+    _say_left_out(plan)
+    found = estimate(plan.runs, ended, cool_down_s)
     if found.seconds is None:
         time_left = "how long is not known before the first has run"
     else:

@@ -19,14 +19,20 @@ class Estimate:
     known: int
 
 
-def estimate(runs: Sequence[Run], ended: Mapping[int, Ended], cool_down_s: float) -> Estimate:
-    """Estimate the runs that are left: as long as others of their kind, else as long as the median of all."""
+def estimate(
+    runs: Sequence[Run], ended: Mapping[int, Ended], cool_down_s: float, left: Sequence[Run] | None = None
+) -> Estimate:
+    """Estimate the runs that are left: as long as others of their kind, else as long as the median of all.
+
+    Left are those that are not complete, unless `left` says which.
+    """
     kinds: dict[tuple[str, ...], list[float]] = {}
     for run in runs:
         end = ended.get(run.number)
         if end is not None and end.complete and end.seconds > 0:
             kinds.setdefault(run.kind, []).append(end.seconds)
-    left = [run for run in runs if run.number not in ended or not ended[run.number].complete]
+    if left is None:
+        left = [run for run in runs if run.number not in ended or not ended[run.number].complete]
     known = sum(run.kind in kinds for run in left)
     if not kinds:
         return Estimate(seconds=None if left else 0.0, runs=len(left), known=0)

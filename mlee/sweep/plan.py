@@ -96,7 +96,8 @@ def make_plan(options: SweepOptions, known: Mapping[str, Sequence[str]]) -> Plan
     the study decides itself, and where nothing is left to run.
     """
     for word in options.more:
-        if word.partition("=")[0] in _RESERVED:
+        name = word.partition("=")[0]
+        if len(name) > 2 and any(option.startswith(name) for option in _RESERVED):  # argparse takes abbreviations, too
             raise ConfigError(f"{word} cannot be handed through: the study decides it.", "see `python -m mlee.sweep --help`")
     left_out: dict[LeftOut, None] = {}
     wanted: list[tuple[str, str, int, str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import mlee
@@ -17,6 +18,8 @@ from mlee.sweep.study import Ended, Study, said_folder
 _SCRIPTS: dict[Task, str] = {"inference": "infer.py", "training": "train.py"}
 #: The last lines of what a run said that make the reason of its failure.
 _REASON_LINES = 3
+#: How long a run that was interrupted may take to close its files before it is asked again [s].
+_GRACE_S = 10.0
 
 
 def script(task: Task) -> Path:
@@ -39,16 +42,35 @@ def known_models(task: Task, backend: str) -> tuple[str, ...]:
 
 
 def run_one(folder: str, run: Run, lock: int | None = None) -> Ended:
-    """Run a run of the study in `folder` to its end and write down how it ended; `lock` is a descriptor it inherits."""
+    """Run a run of the study in `folder` to its end and write down how it ended.
+
+    `lock` is a descriptor it inherits; without one (in a job of a cluster) it holds a lock of its own, and a run that
+    another job has completed meanwhile is not repeated. Raises `ConfigError` where another process runs it.
+    """
     study = Study.open(Path(folder))
+    if lock is not None:
+        return _run_one(study, run, lock)
+    with study.locked_run(run):
+        ended = study.ended(run)
+        return ended if ended is not None and ended.complete else _run_one(study, run, None)
+
+
+def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
     record = study.record(run)
-    command = [sys.executable, str(script(run.task)), *command_options(run, study.plan.options, folder)]
+    # How it ended before must not hide how it ends now, whoever is killed meanwhile.
+    record.with_suffix(".json").unlink(missing_ok=True)
+    command = [sys.executable, str(script(run.task)), *command_options(run, study.plan.options, str(study.folder))]
     started_s = time.monotonic()
     with open(record.with_suffix(".out"), "w", encoding="utf-8") as out, open(record.with_suffix(".log"), "wb") as log:
         process = subprocess.Popen(command, stdout=out, stderr=log, pass_fds=() if lock is None else (lock,))
         try:
             code = process.wait()
-        except BaseException:  # Ctrl-C reaches both; the run closes its files
+        except BaseException:
+            # Ctrl-C in a terminal reaches both, other signals only this one: the run is told when it goes on.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_S)
+            if process.poll() is None:
+                process.terminate()
             process.wait()
             raise
     seconds = time.monotonic() - started_s

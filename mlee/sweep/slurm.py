@@ -44,7 +44,11 @@ def run_on_slurm(study: Study, runs: Sequence[Run], options: SlurmOptions) -> It
     except RuntimeError as error:
         raise ConfigError(f"Slurm cannot be used here: {error}", "run this on a machine that has sbatch") from error
     executor.update_parameters(**_parameters(options))
-    jobs = executor.map_array(run_one, [str(study.folder.resolve())] * len(runs), runs)
+    try:
+        jobs = executor.map_array(run_one, [str(study.folder.resolve())] * len(runs), runs)
+    except (RuntimeError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"Slurm takes no jobs: {said}", "check --partition, --account, --time and the like") from error
     pending = dict(zip(jobs, runs, strict=True))
     try:
         while pending:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import cache
@@ -73,6 +73,8 @@ class Study:
         path = folder / STUDY_FILE
         if path.exists():
             raise ConfigError(f"{folder} holds a study already.", "pass --resume to go on with it, or another --output-dir")
+        if any((folder / RUNS_FOLDER).glob("*.*")):
+            raise ConfigError(f"{folder} holds runs of a study whose {STUDY_FILE} is gone.", "choose another --output-dir")
         try:
             (folder / RUNS_FOLDER).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -103,15 +105,19 @@ class Study:
     @contextmanager
     def locked(self) -> Iterator[IO[str]]:
         """Hold the study; the runs inherit the lock, so that it lasts as long as any of them. Raises `ConfigError`."""
-        with open(self.folder / _LOCK_FILE, "w", encoding="utf-8") as file:
-            try:
-                flock(file, LOCK_EX | LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(
-                    f"The study in {self.folder} is going on: another process holds it.",
-                    "wait for its end, or end it (a run may outlive the sweep that was killed)",
-                ) from None
+        going_on = ConfigError(
+            f"The study in {self.folder} is going on: another process holds it.",
+            "wait for its end, or end it (a run may outlive the sweep that was killed)",
+        )
+        with _locked(self.folder / _LOCK_FILE, going_on) as file:
             yield file
+
+    @contextmanager
+    def locked_run(self, run: Run) -> Iterator[None]:
+        """Hold one run, which a job of a cluster does: the sweep that submitted it may be gone. Raises `ConfigError`."""
+        going_on = ConfigError(f"{run.title} of the study in {self.folder} is going on already.", "wait for its end")
+        with _locked(self.record(run).with_suffix(".lock"), going_on):
+            yield
 
     def record(self, run: Run) -> Path:
         """Return the path of a run's record, without its ending."""
@@ -135,6 +141,22 @@ class Study:
         if found.folder is not None and not (self.folder / found.folder / RESULT_FILE).is_file():
             return None
         return found
+
+
+@contextmanager
+def _locked(path: Path, going_on: ConfigError) -> Iterator[IO[str]]:
+    """Hold a file; raises `ConfigError`: `going_on` where another process holds it."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "w", encoding="utf-8"))
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise going_on from None
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be locked: {error.strerror}.", "the folder of a study needs room, permission and locks"
+            ) from error
+        yield file
 
 
 def said_folder(path: Path) -> str | None:

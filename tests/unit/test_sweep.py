@@ -24,7 +24,7 @@ from mlee.results.load import load
 from mlee.sweep.estimate import estimate
 from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
 from mlee.sweep.recipes import RECIPES
-from mlee.sweep.running import known_models
+from mlee.sweep.running import known_models, run_one
 from mlee.sweep.study import Ended, Study
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,8 @@ def test_names_are_forgiven_and_what_a_backend_lacks_is_left_out_with_the_reason
         ({"models": ("nothing",)}, "Nothing is left to run"),
         ({"more": ("--seed", "3")}, "--seed cannot be handed through"),
         ({"more": ("--batch-size=3",)}, "--batch-size=3 cannot be handed through"),
+        ({"more": ("--output", "/x")}, "--output cannot be handed through"),
+        ({"more": ("--batch-s=64",)}, "--batch-s=64 cannot be handed through"),
     ],
 )
 def test_plans_that_cannot_be(fields: dict[str, object], said: str) -> None:
@@ -259,6 +261,8 @@ def test_a_resumed_study_keeps_its_plan(call: Call, tmp_path: Path) -> None:
     Study.begin(tmp_path / "study", plan())
     code, said = call("--resume", "--output-dir", str(tmp_path / "study"), "--repeats", "5")
     assert (code, "--repeats cannot stand beside --resume" in said) == (2, True)
+    code, said = call("--resume", "--output-dir", str(tmp_path / "study"), "--seed", "0")
+    assert (code, "--seed cannot stand beside --resume" in said) == (2, True)
 
 
 def _start(folder: Path) -> subprocess.Popen[str]:
@@ -310,3 +314,77 @@ def test_a_study_that_is_killed_goes_on_and_repeats_nothing(end: str, call: Call
     study = Study.open(folder)
     ended = [study.ended(run) for run in study.plan.runs]
     assert {end.folder for end in ended if end is not None} == results
+
+
+def test_a_plan_drawn_for_show_knows_nothing_of_the_study_in_its_folder(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--backends", "simulated", "--data-path", "synthetic:8", "--output-dir", str(folder)]
+    assert call("--models", "Tiny", *options, *QUICK)[0] == 0
+    code, said = call("--models", "Small", "--dry-run", *options, *QUICK)
+    assert (code, "Small simulated batch 32 #1" in said, "(complete)" in said) == (0, True, False)
+
+
+def test_records_without_their_plan_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path, plan())
+    study.write_end(study.plan.runs[0], Ended(seconds=1.0, folder="x"))
+    (tmp_path / "study.json").unlink()
+    with pytest.raises(ConfigError, match=r"whose study\.json is gone"):
+        Study.begin(tmp_path, plan())
+
+
+def test_a_run_that_failed_before_is_complete_when_its_sweep_is_killed(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "--backends", "simulated", "--data-path", "synthetic:8", "--output-dir", str(folder)]
+    assert call(*options, *QUICK)[0] == 0
+    study = Study.open(folder)
+    (run,) = study.plan.runs
+    study.write_end(run, Ended(seconds=1.0, reason="failed"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Study, "write_end", lambda *_: pytest.fail("the sweep was killed"))
+        with pytest.raises(BaseException, match="the sweep was killed"):
+            run_one(str(folder), run, os.open(folder, os.O_RDONLY))
+    ended = study.ended(run)
+    assert ended is not None
+    assert ended.complete
+
+
+def test_a_job_does_not_repeat_what_another_job_has_done_or_does(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "--backends", "simulated", "--data-path", "synthetic:8", "--output-dir", str(folder)]
+    assert call(*options, *QUICK)[0] == 0
+    study = Study.open(folder)
+    (run,) = study.plan.runs
+    assert run_one(str(folder), run) == study.ended(run)
+    assert len(list(folder.glob("infer_*"))) == 1
+    with study.locked_run(run), pytest.raises(ConfigError, match=r"Tiny .* is going on already"):
+        run_one(str(folder), run)
+
+
+def test_a_study_is_rated_without_a_word_about_its_plan(call: Call, tmp_path: Path) -> None:
+    options = [
+        "--models",
+        "Tiny",
+        "--backends",
+        "simulated",
+        "--data-path",
+        "synthetic:8",
+        "--output-dir",
+        str(tmp_path / "s"),
+    ]
+    assert call(*options, *QUICK)[0] == 0
+    assert load([tmp_path / "s"]).unreadable == ()
+
+
+def test_a_study_in_a_folder_that_cannot_be_locked_says_so(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path, plan())
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(ConfigError, match=r"\.lock cannot be locked: Is a directory"), study.locked():
+        pass
+
+
+def test_what_has_failed_now_is_not_left() -> None:
+    runs = plan().runs
+    ended = {runs[0].number: Ended(seconds=10.0, folder="a"), runs[1].number: Ended(seconds=1.0, reason="failed")}
+    assert estimate(runs, ended, 0.0, runs[2:]).seconds == 20.0
+    assert estimate(runs, ended, 0.0, []).seconds == 0.0
