@@ -20,6 +20,7 @@ import numpy as np
 from mlee.errors import MeasurementError, ResultError
 from mlee.files import write_atomically
 from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Warning
+from mlee.training_records import TrainingConfig
 
 FORMAT = "mlee-calibration"
 VERSION = 1
@@ -118,10 +119,17 @@ def apply_calibration(result: RunResult, calibration: Calibration) -> RunResult:
         wanted = f"{calibration.host}, {'+'.join(calibration.scope)}"
         message = f"The calibration was made for {wanted} and does not apply to {found}."
         return replace(result, warnings=(*result.warnings, Warning(code="calibration", message=message)))
+    if isinstance(result.config, TrainingConfig) and result.config.hosts > 1:
+        message = f"The calibration is that of one machine, the training ran on {result.config.hosts}."
+        return replace(result, warnings=(*result.warnings, Warning(code="calibration", message=message)))
     warnings = list(result.warnings)
     measurements = []
     for measurement in result.measurements:
-        power_w = (measurement.energy_j or 0.0) / measurement.duration_s
+        if measurement.energy_j is None:
+            warnings.append(Warning(code="calibration", message="The energy was not measured: nothing can be calibrated."))
+            measurements.append(measurement)
+            continue
+        power_w = measurement.energy_j / measurement.duration_s
         if not calibration.min_power_w <= power_w <= calibration.max_power_w:
             message = (
                 f"{power_w:.1f} W lies outside the calibrated range "

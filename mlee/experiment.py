@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import logging
 import os
@@ -39,6 +40,8 @@ LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
 #: What a training has reached, as long as it is not complete.
 PROGRESS_FILE = "progress.json"
+#: Folders in that of a training, with what a process that went on, and another machine, measured.
+RESUMED_PREFIX, HOST_PREFIX = "resumed_", "host_"
 PREFIXES = {"inference": "infer", "training": "train"}
 
 
@@ -70,6 +73,22 @@ class ExperimentFolder:
     def run_id(self) -> str:
         """The folder's name: it identifies the run."""
         return self.path.name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder, so that no second process goes on with the same training; raises `ConfigError`."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                said = f"The run in {self.path} is going on: another process holds it."
+                raise ConfigError(said, "wait for its end") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(folder)
 
     def write_start(self, config: InferenceConfig | TrainingConfig, platform: ExecutionPlatform) -> None:
         """Write what is known before the run begins."""
@@ -131,6 +150,26 @@ def load_result(folder: Path) -> RunResult:
             f"{folder.name}: {RESULT_FILE} belongs to the run {result.run_id}.", "restore the folder's own name"
         )
     return result
+
+
+def load_config(folder: Path) -> TrainingConfig:
+    """Read the options of a training; raises `ResultError` naming file and field."""
+    path = folder / CONFIG_FILE
+    try:
+        return _configs().validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror}.", "give the folder of a training") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "(top level)"
+        raise ResultError(
+            f"{path}: field {where}: {first['msg']}", "restore the file, or start the training anew"
+        ) from error
+
+
+@cache
+def _configs() -> TypeAdapter[TrainingConfig]:
+    return TypeAdapter(TrainingConfig)
 
 
 def load_platform(folder: Path) -> ExecutionPlatform | None:

@@ -34,6 +34,12 @@ def machine(described: ExecutionPlatform) -> str:
     return f"{described.host} ({', '.join([described.cpu_name, *gpus])})"
 
 
+def same_machine(one: ExecutionPlatform, other: ExecutionPlatform) -> bool:
+    """Whether two descriptions are of one machine: by its GPUs where it has any, since a container may have any name."""
+    uuids = [{gpu.uuid for gpu in described.gpus} for described in (one, other)]
+    return uuids[0] == uuids[1] if all(uuids) else machine(one) == machine(other)
+
+
 def installed_packages() -> dict[str, str]:
     """Name and version of every installed distribution, sorted by name."""
     found = {}
@@ -57,5 +63,7 @@ def visible_gpus(uuids: tuple[str, ...]) -> tuple[Gpu, ...]:
     wanted = {uuid.removeprefix("GPU-") for uuid in uuids}
     try:
         return tuple(gpu for gpu in list_gpus(nvml) if gpu.uuid.removeprefix("GPU-") in wanted)
+    except SensorUnavailable:
+        return ()
     finally:
         nvml.nvmlShutdown()

@@ -211,6 +211,7 @@ class InferenceConfig(Strict):
     image_size: int
     accuracy: str
     skip_corrupt: bool
+    cpu_watts: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,7 @@ def _config(request: InferenceRequest, backend: InferenceBackend, options: Measu
         image_size=resolved.image_size,
         accuracy=options.accuracy,
         skip_corrupt=request.skip_corrupt,
+        cpu_watts=options.cpu_watts,
     )
 
 

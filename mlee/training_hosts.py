@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlee.backends.training_base import Team
-from mlee.experiment import ExperimentFolder
+from mlee.experiment import HOST_PREFIX, RESUMED_PREFIX, ExperimentFolder
 from mlee.measuring import MeasuringOptions, sensor_options, try_sensors
 from mlee.monitor import Monitor
 from mlee.platform_info import execution_platform, visible_gpus
 from mlee.records import ExecutionPlatform, Measurement, Warning
 from mlee.training.summing import side_by_side
-from mlee.training_progress import HOST_PREFIX, RESUMED_PREFIX
 
 #: The same for all processes and containers of one machine, another one after each start of it.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -25,15 +25,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlee.backends.training_base import TrainingRequest
 from mlee.errors import ResultError
-from mlee.experiment import PROGRESS_FILE
+from mlee.experiment import PROGRESS_FILE, RESUMED_PREFIX
 from mlee.files import write_atomically
 from mlee.record_checks import Strict
 from mlee.records import Measurement, Warning
 from mlee.training_records import Epoch
 
 CLASSES_FILE = "classes.json"
-RESUMED_PREFIX = "resumed_"
-HOST_PREFIX = "host_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ class TrainingConfig(Strict):
     classes: int
     processes: int
     hosts: int
+    cpu_watts: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

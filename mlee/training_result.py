@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.measuring import MeasuringOptions, with_idle
-from mlee.platform_info import machine
+from mlee.platform_info import machine, same_machine
 from mlee.records import ExecutionPlatform, RunResult, Warning
 from mlee.training_progress import TrainingProgress
 from mlee.training_records import TrainingConfig, TrainingOutcome
+
+#: A number in a message, but for that of a device.
+_NUMBER = re.compile(r"(?<![\d.])(?<!GPU )(?<!package )\d[\d.]*")
 
 
 def training_result(
@@ -55,17 +58,18 @@ def collected_warnings(
         earlier = [*before.warnings, Warning(code="resumed", message=message)]
     kinds: dict[tuple[str, str], Warning] = {}
     for warning in (*earlier, *found, *backend.warnings()):
-        kinds.setdefault((warning.code, re.sub(r"\d[\d.]*", "0", warning.message)), warning)
+        message = warning.message if warning.code == "moved" else _NUMBER.sub("0", warning.message)
+        kinds.setdefault((warning.code, message), warning)
     return tuple(kinds.values())
 
 
 def moved(began: ExecutionPlatform | None, here: ExecutionPlatform) -> list[Warning]:
     """Warn of a training that goes on on another machine than it began on."""
-    if began is None or machine(began) == machine(here):
+    if began is None or same_machine(began, here):
         return []
     message = (
-        f"The training began on {machine(began)} and went on on {machine(here)}: its time and energy are those of both "
-        "machines, and stand under the latter."
+        f"The training began on {machine(began)} and went on on {machine(here)}: its time and energy are those of "
+        "both machines."
     )
     return [Warning(code="moved", message=message)]
 
@@ -112,4 +116,5 @@ def training_config(
         classes=resolved.classes,
         processes=backend.team.size,
         hosts=hosts,
+        cpu_watts=options.cpu_watts,
     )

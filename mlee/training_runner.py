@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from mlee.backends import training_backend
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.errors import ConfigError, DataError, ResultError
-from mlee.experiment import PREFIXES, PROGRESS_FILE, RESULT_FILE, ExperimentFolder, load_platform
+from mlee.experiment import PREFIXES, PROGRESS_FILE, RESULT_FILE, ExperimentFolder, load_config, load_platform
 from mlee.files import write_atomically
 from mlee.measuring import Listener, MeasuringOptions, check_options
 from mlee.records import Measurement, RunResult
@@ -44,12 +45,25 @@ def run_training(
     return _run(request, backend_name, options, listener or Listener(), None, None)
 
 
+def resumed_options(folder: Path) -> MeasuringOptions:
+    """Return how a training was measured until now; raises `ResultError` where its folder does not say."""
+    config = load_config(folder)
+    return MeasuringOptions(
+        sensors=config.sensors,
+        gpu_interval_s=config.gpu_monitor_interval,
+        cpu_interval_s=config.cpu_monitor_interval,
+        idle_seconds=config.idle_seconds,
+        warmup_batches=config.warmup_batches,
+        cpu_watts=config.cpu_watts,
+    )
+
+
 def resume_training(
     folder: Path, options: MeasuringOptions, listener: Listener | None = None
 ) -> tuple[RunResult | None, Path]:
     """Go on with a training that was interrupted, from its last whole epoch; raises `ResultError` where that cannot be.
 
-    Of `options` only those that concern sensors are used.
+    `options` are `resumed_options(folder)`, unless another machine needs other sensors.
     """
     if (folder / RESULT_FILE).exists():
         raise ResultError(f"{folder} is complete: it has a {RESULT_FILE}.", "start another training without --resume")
@@ -80,11 +94,17 @@ def _run(
         hosts = Hosts(backend.team, backend.resolved.device, backend.resolved.gpu_uuids, options)
         hosts.check_sensors()
         folder = ExperimentFolder(path or _make_folder(backend, options, started_at))
-        with folder.logging() if backend.team.leads else nullcontext():
+        with _leading(folder) if backend.team.leads else nullcontext():
             result = _train(request, backend, options, folder, hosts, listener, progress, started_at)
         return result, folder.path
     finally:
         backend.close()
+
+
+@contextmanager
+def _leading(folder: ExperimentFolder) -> Iterator[None]:
+    with folder.held(), folder.logging():
+        yield
 
 
 def _make_folder(backend: TrainingBackend, options: MeasuringOptions, started_at: datetime) -> Path:
@@ -113,6 +133,8 @@ def _train(
     remarks = [] if before is None else moved(load_platform(folder.path), platform)
     if before is not None:
         backend.restore(folder.path / before.state_file)
+        if leads:  # the process before may have been killed when it had written the state, and not yet these
+            _keep_weights(backend, folder.path, before)
         log.info("run %s: resumed after epoch %d", folder.run_id, len(before.history))
     elif leads:
         folder.write_start(config, platform)
@@ -127,6 +149,8 @@ def _train(
             idle = before.idle
         backend.warm_up(options.warmup_batches)
         progress = before
+        if before is not None:  # said even where only the result was missing
+            progress = replace(before, warnings=collected_warnings(before, remarks, backend), resumed=resumed)
         while not _ended(request, progress):
             epoch, measured = _run_epoch(request, backend, hosts, watched, listener, progress)
             history = (epoch,) if progress is None else (*progress.history, epoch)
@@ -240,14 +264,17 @@ def _known(value: float | None) -> float:
 
 
 def _keep(backend: TrainingBackend, folder: Path, progress: TrainingProgress) -> None:
-    """Write weights and state; at every moment `progress.json` and the state it names fit together."""
-    weights = backend.weights()
-    write_atomically(folder / f"weights_last{backend.weights_suffix}", weights)
-    newest = progress.history[-1]
-    if TrainingOutcome(ended="epochs", history=progress.history).best is newest:
-        write_atomically(folder / f"weights_best{backend.weights_suffix}", weights)
+    """Write state and weights; at every moment `progress.json` and the state it names fit together."""
     write_atomically(folder / progress.state_file, backend.state())
     write_progress(folder, progress)
+    _keep_weights(backend, folder, progress)
     for path in folder.glob(f"state_*{backend.state_suffix}"):
         if path.name != progress.state_file:
             path.unlink(missing_ok=True)
+
+
+def _keep_weights(backend: TrainingBackend, folder: Path, progress: TrainingProgress) -> None:
+    weights = backend.weights()
+    write_atomically(folder / f"weights_last{backend.weights_suffix}", weights)
+    if TrainingOutcome(ended="epochs", history=progress.history).best is progress.history[-1]:
+        write_atomically(folder / f"weights_best{backend.weights_suffix}", weights)

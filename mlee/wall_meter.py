@@ -16,7 +16,7 @@ import numpy as np
 from mlee.energy import measure
 from mlee.errors import DataError, MeasurementError
 from mlee.readings import Channel, Trace
-from mlee.records import Device, DeviceEnergy, Measurement, Window
+from mlee.records import Device, DeviceEnergy, Window
 
 _TIME_COLUMNS = ("unix_s", "time")
 _POWER_COLUMN = "power_w"
@@ -46,14 +46,14 @@ class WallMeterLog:
             provenance="external",
         )
 
-    def energy(self, measurement: Measurement) -> DeviceEnergy:
-        """Energy at the wall during a measured window [J]; raises `MeasurementError` when the log does not cover it."""
-        start_s = measurement.started_at.timestamp()
-        window = Window(start_s=start_s, end_s=start_s + measurement.duration_s)
+    def energy(self, started_at: datetime, duration_s: float) -> DeviceEnergy:
+        """Energy at the wall during a stretch of time [J]; raises `MeasurementError` when the log does not cover it."""
+        start_s = started_at.timestamp()
+        window = Window(start_s=start_s, end_s=start_s + duration_s)
         if window.start_s < self._trace.t_s[0] - self.interval_s or window.end_s > self._trace.t_s[-1] + self.interval_s:
             raise MeasurementError(
                 f"{self.path} covers {_utc(self._trace.t_s[0])} to {_utc(self._trace.t_s[-1])}, "
-                f"not the run at {_utc(window.start_s)} ({measurement.duration_s:.1f} s).",
+                f"not the run at {_utc(window.start_s)} ({duration_s:.1f} s).",
                 "check the clocks and time zones of meter and machine",
             )
         return measure(self._trace, window, self._channel, self.interval_s)

@@ -115,7 +115,8 @@ def match_environment(wanted: str, known: Iterable[str]) -> str | None:
     """
     known = list(dict.fromkeys(known))
     for same in (str, _letters, _plain, _unmarked):
-        found = [name for name in known if same(name) == same(wanted)]
+        asked = _plain(wanted) if same is _unmarked else same(wanted)
+        found = [name for name in known if same(name) == asked]
         if len(found) == 1:
             return found[0]
     return None

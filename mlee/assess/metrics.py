@@ -12,6 +12,8 @@ from mlee.assess.metric import Metric
 from mlee.errors import ConfigError
 from mlee.units import J_PER_KWH
 
+#: The field `format` of a file of weights.
+WEIGHTS_FORMAT = "mlee-weights"
 QUALITY, RESOURCES, COMPLEXITY = "Quality", "Resources", "Complexity"
 _INFERENCE, _TRAINING = ("inference",), ("training",)
 _BOTH = (*_INFERENCE, *_TRAINING)

@@ -12,6 +12,7 @@ from mlee.calibration import fit, save_calibration
 from mlee.cli.common import HelpFormatter, stdout
 from mlee.errors import MeasurementError, MleeError
 from mlee.experiment import load_result
+from mlee.results.wall import wall_energy
 from mlee.wall_meter import WallMeterLog
 
 _DESCRIPTION = """\
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             result = load_result(folder)
             for measurement in result.measurements:
-                wall_j = meter.energy(measurement).energy_j
+                wall_j = wall_energy(result, measurement, meter).energy_j
                 if measurement.energy_j is None or wall_j is None:
                     raise MeasurementError(f"{folder}: the energy was not measured.")
                 measured_w.append(measurement.energy_j / measurement.duration_s)

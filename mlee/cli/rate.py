@@ -19,7 +19,7 @@ from rich.text import Text
 from mlee.assess.compound import DEFAULT_MODE, MISSING, MODES, check_mode
 from mlee.assess.export import FORMATS, readable
 from mlee.assess.metric import Metric
-from mlee.assess.metrics import canonical_key, with_weights
+from mlee.assess.metrics import WEIGHTS_FORMAT, canonical_key, with_weights
 from mlee.assess.rating import FROM_DATA, Rated, RatingOptions, rate
 from mlee.assess.rules import RULES, rules_by_name
 from mlee.assess.thresholds import load as load_thresholds
@@ -150,6 +150,8 @@ def _read_weights(path: Path) -> dict[str, float]:
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"--weights {path} cannot be read: {error}") from error
     weights: dict[str, float] = {}
+    if isinstance(pairs, tuple) and ("format", WEIGHTS_FORMAT) in pairs:  # as the explorer writes them
+        pairs = dict(pairs).get("weights")
     for pair in pairs if isinstance(pairs, tuple) else [pairs]:  # only an object comes as a tuple
         name, weight = pair if isinstance(pair, tuple) else (None, None)
         if name is None or not isinstance(weight, int | float) or isinstance(weight, bool):

@@ -6,7 +6,7 @@ import argparse
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -33,7 +33,7 @@ from mlee.records import RunResult
 from mlee.sensors import SENSOR_NAMES
 from mlee.sensors.cpu_model import parse_cpu_watts
 from mlee.training.schedule import SCHEDULERS
-from mlee.training_runner import resume_training, run_training
+from mlee.training_runner import resume_training, resumed_options, run_training
 
 _DESCRIPTION = """\
 Train an image classifier and measure time and energy of every epoch, validation included.
@@ -50,10 +50,8 @@ examples:
   python train.py --resume experiments/train_2026_11_23_15_04_05   go on after an interruption
   python infer.py --infer-model experiments/train_2026_11_23_15_04_05
 """
-#: What may stand beside --resume: all else is in the folder.
-_WITH_RESUME = (
-    *("resume", "sensors", "gpu_monitor_interval", "cpu_monitor_interval", "cpu_watts", "warmup_batches", "quiet"),
-)
+#: Options of measuring that may stand beside --resume; all else is in the folder.
+_WITH_RESUME = ("sensors", "cpu_watts", "warmup_batches")
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:
@@ -208,9 +206,12 @@ def main(arguments: Sequence[str]) -> int:
     # Under torchrun one process speaks for all.
     quiet = args.quiet or os.environ.get("RANK", "0") != "0"
     if args.resume is not None:
-        _check_resume(arguments)
-        with Screen(args.resume.name, quiet=quiet) as screen:
-            result, folder = resume_training(args.resume, options, screen)
+        given = _check_resume(arguments)
+        path = args.resume.resolve()  # its name is that of the run
+        kept = resumed_options(path)
+        options = replace(kept, **{name: getattr(options, name) for name in _WITH_RESUME if name in given})
+        with Screen(path.name, quiet=quiet) as screen:
+            result, folder = resume_training(path, options, screen)
     else:
         request = _request(args)
         with Screen(request.model, quiet=quiet) as screen:
@@ -220,17 +221,19 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check_resume(arguments: Sequence[str]) -> None:
-    """Refuse options beside --resume that the folder decides."""
+def _check_resume(arguments: Sequence[str]) -> set[str]:
+    """Refuse options beside --resume that the folder decides; return the names of those that are given."""
     silent = parser()
     for action in silent._actions:
         action.default = argparse.SUPPRESS
-    given = [name for name in vars(silent.parse_args(arguments)) if name not in _WITH_RESUME]
-    if given:
+    given = list(vars(silent.parse_args(arguments)))
+    odd = [name for name in given if name not in ("resume", "quiet", *_WITH_RESUME)]
+    if odd:
         raise ConfigError(
-            f"--{given[0].replace('_', '-')} cannot stand beside --resume: a training keeps its options.",
+            f"--{odd[0].replace('_', '-')} cannot stand beside --resume: a training keeps its options.",
             "leave it out, or start another training",
         )
+    return set(given)
 
 
 def _request(args: argparse.Namespace) -> TrainingRequest:

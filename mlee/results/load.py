@@ -34,7 +34,7 @@ RESULT_FILE = "result.json"
 EXPERIMENT_PREFIXES = ("infer_", "train_")
 _TABLES = (".csv", ".parquet")
 #: Files beside results that are none.
-_NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json")
+_NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json", "study.json")
 #: Columns that rating adds to a table: a metric of another tool must not have the name of one.
 _RATING_COLUMNS = {*FACTS, "runs", "n", "run_ids", "reference"}
 
@@ -66,7 +66,7 @@ def load(
     The values in the table follow `rules`. `progress` is called with the number of files done and their total. Raises
     `ResultError` when nothing at all could be read.
     """
-    files, unreadable = _find(paths)
+    files, unreadable = find_files(paths)
     runs: dict[str, RunSummary] = {}
     tables: list[tuple[Path, ForeignTable]] = []
     for number, path in enumerate(files, start=1):
@@ -147,8 +147,11 @@ def _without_rating_columns(path: Path, table: ForeignTable) -> ForeignTable:
     return replace(table, frame=table.frame.drop(columns=bad), metrics=metrics, warnings=[*table.warnings, warning])
 
 
-def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Unreadable]]:
-    """List the files to read, each once however many ways lead to it, and the paths that lead nowhere."""
+def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Unreadable]]:
+    """List the files that `load` reads, each once however many ways lead to it, and the paths that lead nowhere.
+
+    The result of an experiment folder is listed before it is there.
+    """
     files: dict[str, Path] = {}
     unreadable: list[Unreadable] = []
     for path in paths:

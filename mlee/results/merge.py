@@ -18,16 +18,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from mlee.errors import ConfigError, MeasurementError, MleeError, ResultError
+from mlee.errors import ConfigError, MleeError, ResultError
 from mlee.experiment import is_experiment, load_result
 from mlee.files import write_atomically
-from mlee.records import RunResult, Warning
+from mlee.records import RunResult
 from mlee.results import store
 from mlee.results.verify import verify
+from mlee.results.wall import join_wall_meter
 from mlee.wall_meter import WallMeterLog
 
 #: In every output folder: the digest of each file we wrote there. Only what it proves to be ours is ever removed.
@@ -194,7 +195,7 @@ def _merge_one(
         if options.verify:
             verify(folder, result)
         if options.wall_meter is not None:
-            result = _join_wall_meter(result, options.wall_meter)
+            result = join_wall_meter(result, options.wall_meter)
         if options.transform is not None:
             result = options.transform(result)
         target = options.results_dir / f"{folder.name}.json"
@@ -203,7 +204,7 @@ def _merge_one(
             write_atomically(target, text)
             written.append((target, hashlib.sha256(text.encode()).hexdigest()))
         elif target.read_text(encoding="utf-8", errors="replace") != text:
-            raise ResultError(f"{target} exists and differs.", "pass --force to write it again")
+            raise ResultError(f"{target} exists and differs.", _other_run(target, result))
         if options.archive_dir is not None:
             archive = options.archive_dir / f"{folder.name}.tar.gz"
             if not archive.exists() or options.force:
@@ -218,6 +219,17 @@ def _merge_one(
     except OSError as error:
         return Merged(folder, reason=f"{error.filename or folder}: {error.strerror or error}"), written
     return Merged(folder, result=result), written
+
+
+def _other_run(target: Path, result: RunResult) -> str:
+    """Say what to do about a file that is there already: it may be another run that began in the same second."""
+    try:
+        there = store.load(target)
+    except MleeError:
+        return "pass --force to write it again"
+    if (there.started_at, there.platform.host) == (result.started_at, result.platform.host):
+        return "pass --force to write it again"
+    return "it holds another run of that name: merge this one into another --output-agglog-dir"
 
 
 def _archive(folder: Path, target: Path) -> None:
@@ -253,18 +265,6 @@ def _packed(folder: Path) -> str:
         _pack(folder, file)
         file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _join_wall_meter(result: RunResult, meter: WallMeterLog) -> RunResult:
-    """Put the wall meter's energy beside every window: it contains all other devices, so it is recorded, not added."""
-    try:
-        measurements = tuple(
-            replace(measurement, not_added=(*measurement.not_added, meter.energy(measurement)))
-            for measurement in result.measurements
-        )
-    except MeasurementError as error:
-        return replace(result, warnings=(*result.warnings, Warning(code="no-wall-meter", message=error.message)))
-    return replace(result, measurements=measurements)
 
 
 def clean(folders: list[Path]) -> dict[Path, list[Path]]:

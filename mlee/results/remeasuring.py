@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,32 @@ def agree(what: str, stated: float, found: float, allowed: float) -> None:
     """Raise `ResultError` where two values are further apart than allowed."""
     if not abs(stated - found) <= allowed:
         raise ResultError(f"{what}: the result says {stated:.6g}, its traces {found:.6g} (+/- {allowed:.2g}).", CHANGED)
+
+
+def check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> None:
+    """Check that the mean is the energy over the time that was covered, which the coverage bounds; raises `ResultError`."""
+    assert energy.energy_j is not None
+    mean_w = energy.mean_power_w
+    if mean_w is None and energy.coverage == 0:
+        return
+    least_w = energy.energy_j / duration_s
+    most_w = least_w / energy.coverage if energy.coverage > 0 else math.inf
+    if mean_w is None or not least_w * (1 - ROUNDING) <= mean_w <= most_w * (1 + ROUNDING):
+        raise ResultError(
+            f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
+            f"{least_w:.6g} W.",
+            CHANGED,
+        )
+
+
+def check_idle_power(where: str, result: RunResult) -> None:
+    """Check that the idle power of each measurement is that of the idle phase; raises `ResultError`."""
+    idle = result.idle
+    found_w = None if idle is None or idle.energy_j is None else idle.energy_j / idle.duration_s
+    for number, measurement in enumerate(result.measurements, start=1):
+        stated_w, what = measurement.idle_power_w, f"{where}, repeat {number}: idle_power_w"
+        if found_w is None or stated_w is None:
+            if found_w != stated_w:
+                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", CHANGED)
+            continue
+        agree(what, stated_w, found_w, 1e-9 * found_w)

@@ -7,7 +7,6 @@ uncertainty widens what is allowed: only its coverage does, and that is plain to
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from mlee.errors import ResultError
@@ -17,10 +16,11 @@ from mlee.records import DeviceEnergy, Measurement, RunResult, Window
 from mlee.results.remeasuring import (
     CHANGED,
     CLOCK_S,
-    ROUNDING,
     WITHOUT_TRACE,
     Traces,
     agree,
+    check_idle_power,
+    check_mean_power,
     lost_traces,
     read_traces,
     read_windows,
@@ -54,7 +54,7 @@ def verify(folder: Path, result: RunResult) -> None:
         for energy in (*measurement.devices, *measurement.not_added):
             if energy.energy_j is None or energy.sensor in WITHOUT_TRACE:
                 continue
-            _check_mean_power(where, energy, measurement.duration_s)
+            check_mean_power(where, energy, measurement.duration_s)
             if energy.sensor in ended:
                 continue
             trace = traces.get((energy.sensor, energy.device))
@@ -63,7 +63,7 @@ def verify(folder: Path, result: RunResult) -> None:
             _compare(where, energy, trace, window, result)
         if not broken:
             _check_whole(where, measurement, traces, window)
-    _check_idle_power(folder, result)
+    check_idle_power(folder.name, result)
 
 
 def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, result: RunResult) -> None:
@@ -73,22 +73,6 @@ def _compare(where: str, energy: DeviceEnergy, trace: Trace, window: Window, res
     agree(f"{where}, {energy.device.name}: energy_j", energy.energy_j, *again)
 
 
-def _check_mean_power(where: str, energy: DeviceEnergy, duration_s: float) -> None:
-    """Check that the mean is the energy over the time that was covered: the coverage bounds that time."""
-    assert energy.energy_j is not None
-    mean_w = energy.mean_power_w
-    if mean_w is None and energy.coverage == 0:
-        return
-    least_w = energy.energy_j / duration_s
-    most_w = least_w / energy.coverage if energy.coverage > 0 else math.inf
-    if mean_w is None or not least_w * (1 - ROUNDING) <= mean_w <= most_w * (1 + ROUNDING):
-        raise ResultError(
-            f"{where}, {energy.device.name}: the result says mean_power_w {mean_w}, its energy and duration "
-            f"{least_w:.6g} W.",
-            CHANGED,
-        )
-
-
 def _check_whole(where: str, measurement: Measurement, traces: Traces, window: Window) -> None:
     """Check that no device is missing that was measured throughout."""
     stated = {(energy.sensor, energy.device) for energy in (*measurement.devices, *measurement.not_added)}
@@ -96,15 +80,3 @@ def _check_whole(where: str, measurement: Measurement, traces: Traces, window: W
         covered = trace.t_s.size and trace.t_s[0] <= window.start_s and trace.t_s[-1] >= window.end_s
         if covered and (sensor, device) not in stated and not (trace.energy_j is None and trace.power_w is None):
             raise ResultError(f"{where}: the trace holds {device.name}, the result does not.", CHANGED)
-
-
-def _check_idle_power(folder: Path, result: RunResult) -> None:
-    idle = result.idle
-    found_w = None if idle is None or idle.energy_j is None else idle.energy_j / idle.duration_s
-    for number, measurement in enumerate(result.measurements, start=1):
-        stated_w, what = measurement.idle_power_w, f"{folder.name}, repeat {number}: idle_power_w"
-        if found_w is None or stated_w is None:
-            if found_w != stated_w:
-                raise ResultError(f"{what} is {stated_w}, the idle phase gives {found_w}.", CHANGED)
-            continue
-        agree(what, stated_w, found_w, 1e-9 * found_w)

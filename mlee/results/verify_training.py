@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import fsum
 from pathlib import Path
 from typing import NamedTuple
 
 from mlee.errors import ResultError
+from mlee.experiment import HOST_PREFIX, RESUMED_PREFIX
 from mlee.monitor import PHASES_FILE
-from mlee.records import Device, DeviceEnergy, RunResult, Window
+from mlee.records import DeviceEnergy, RunResult, Window
 from mlee.results.remeasuring import (
-    CHANGED,
     CLOCK_S,
     WITHOUT_TRACE,
     Traces,
     agree,
+    check_idle_power,
+    check_mean_power,
     lost_traces,
     read_traces,
     read_windows,
@@ -26,7 +29,7 @@ from mlee.training_records import TrainingOutcome
 
 #: Sums of rounded numbers.
 _ROUNDING = 1e-9
-_ON_HOST = re.compile(r" on [^ ]+( \(\d+\))?$")
+_ON_HOST = re.compile(r" on [^ ]+(?: \(\d+\))?$")
 
 
 class _Part(NamedTuple):
@@ -36,10 +39,14 @@ class _Part(NamedTuple):
     traces: Traces
 
 
+#: What was measured at the same time, the leader's machine first.
+_Team = list[_Part]
+
+
 def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -> None:
     """Compute durations and energies of all epochs again; raises `ResultError` naming what disagrees or is damaged."""
-    parts = [_Part(read_windows(path.parent), read_traces(path.parent)) for path in _phases(folder)]
-    if not parts:
+    teams = [[_Part(read_windows(path), read_traces(path)) for path in paths] for paths in _places(folder)]
+    if not teams:
         raise ResultError(f"{folder} has no {PHASES_FILE}.")
     measurement = result.measurements[0]
     stated = [
@@ -53,17 +60,21 @@ def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -
     whole_s = fsum(duration_s for _, duration_s, _ in stated)
     agree(f"{folder.name}: duration_s", measurement.duration_s, whole_s, _ROUNDING * whole_s)
     energies = [energy for energy in measurement.devices if energy.sensor not in WITHOUT_TRACE]
+    for energy in energies:
+        if energy.energy_j is not None:
+            check_mean_power(folder.name, energy, measurement.duration_s)
     ended = lost_traces(result)
     for name, duration_s, energy_j in stated:
-        found = [part for part in parts if name in part.windows]
-        if not found:
-            raise ResultError(f"{folder}: no {PHASES_FILE} holds the window '{name}'.")
         # An epoch that ran again after an interruption counts as it was the last time.
+        team = next((team for team in reversed(teams) if any(name in part.windows for part in team)), None)
+        if team is None:
+            raise ResultError(f"{folder}: no {PHASES_FILE} holds the window '{name}'.")
         where = f"{folder.name}, {name}"
-        agree(f"{where}: duration_s", duration_s, found[-1].windows[name].duration_s, CLOCK_S)
+        found_s = max(part.windows[name].duration_s for part in team if name in part.windows)
+        agree(f"{where}: duration_s", duration_s, found_s, CLOCK_S)
         if energy_j is None or any(energy.sensor in ended or energy.energy_j is None for energy in energies):
             continue
-        again = [_again(where, energy, found, name, result) for energy in energies]
+        again = [_again(where, energy, _machine(energy, energies, team), teams, name, result) for energy in energies]
         known = [pair for pair in again if pair is not None]
         if len(known) == len(again):
             agree(f"{where}: energy_j", energy_j, fsum(joules for joules, _ in known), fsum(slack for _, slack in known))
@@ -71,27 +82,47 @@ def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -
         parts_j = [energy_j for _, _, energy_j in stated if energy_j is not None]
         if len(parts_j) == len(stated):
             agree(f"{folder.name}: energy_j", measurement.energy_j, fsum(parts_j), _ROUNDING * fsum(parts_j))
-    if (measurement.idle_power_w is None) != (result.idle is None or result.idle.energy_j is None):
-        raise ResultError(f"{folder.name}: idle_power_w and the idle phase do not fit together.", CHANGED)
+    check_idle_power(folder.name, result)
 
 
-def _phases(folder: Path) -> list[Path]:
-    """Return the files of phases, those of the first process first, then those of processes that went on."""
-    own = [folder / PHASES_FILE, *sorted(folder.glob(f"host_*/{PHASES_FILE}"))]
-    resumed = sorted(
-        (path for path in folder.glob("resumed_*") if path.is_dir()), key=lambda path: (len(path.name), path.name)
-    )
-    later = [found for path in resumed for found in _phases(path)]
-    return [path for path in own if path.exists()] + later
+def _places(folder: Path) -> list[list[Path]]:
+    """Return the folders with phases: a list for each time the training went on, with the folder of each machine."""
+    times = [folder, *_numbered(folder, RESUMED_PREFIX)]
+    places = [[place, *_numbered(place, HOST_PREFIX)] for place in times]
+    with_phases = [[path for path in paths if (path / PHASES_FILE).exists()] for paths in places]
+    return [paths for paths in with_phases if paths]
 
 
-def _again(where: str, energy: DeviceEnergy, parts: list[_Part], name: str, result: RunResult) -> tuple[float, float] | None:
-    """Compute the energy of a device in a window again, from the last part that has its trace."""
-    plain = _ON_HOST.sub("", energy.device.name)
-    devices: list[Device] = [energy.device, replace(energy.device, name=plain)]
-    for part in reversed(parts):
-        for device in devices:
-            trace = part.traces.get((energy.sensor, device))
-            if trace is not None:
-                return remeasure(f"{where}, {energy.device.name}", energy, trace, part.windows[name], result)
-    raise ResultError(f"{where}: there is no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
+def _numbered(folder: Path, prefix: str) -> list[Path]:
+    found = (path for path in folder.glob(f"{prefix}*") if path.is_dir())
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _machine(energy: DeviceEnergy, energies: Iterable[DeviceEnergy], team: _Team) -> _Part | None:
+    """Return what was measured on a device's machine; `None` where it cannot be told which of several that is."""
+    if len(team) == 1:
+        return team[0]
+    hosts = list(dict.fromkeys(_host(each) for each in energies))
+    return team[hosts.index(_host(energy))] if len(hosts) == len(team) else None
+
+
+def _host(energy: DeviceEnergy) -> str:
+    """Return the end of a device's name that says on which of several machines it is."""
+    found = _ON_HOST.search(energy.device.name)
+    return found.group() if found else ""
+
+
+def _again(
+    where: str, energy: DeviceEnergy, machine: _Part | None, teams: Sequence[_Team], name: str, result: RunResult
+) -> tuple[float, float] | None:
+    """Compute the energy of a device in a window again; nothing where only other parts of the training measured it."""
+    plain = replace(energy.device, name=energy.device.name.removesuffix(_host(energy)))
+    keys = [(energy.sensor, energy.device), (energy.sensor, plain)]
+    if not any(key in part.traces for key in keys for team in teams for part in team):
+        raise ResultError(f"{where}: there is no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
+    if machine is None:
+        return None
+    trace = next((machine.traces[key] for key in keys if key in machine.traces), None)
+    if trace is None or name not in machine.windows:
+        return 0.0, 0.0
+    return remeasure(f"{where}, {energy.device.name}", energy, trace, machine.windows[name], result)

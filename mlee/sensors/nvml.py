@@ -238,9 +238,13 @@ def load_nvml() -> Any:
 
 
 def list_gpus(nvml: Any) -> list[Gpu]:
-    """All GPUs the driver names; one that cannot be opened is left out."""
+    """All GPUs the driver names, without those that cannot be opened; raises `SensorUnavailable` where it names none."""
     gpus = []
-    for index in range(nvml.nvmlDeviceGetCount()):
+    try:
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        raise SensorUnavailable(f"The NVIDIA driver cannot count its GPUs: {error}.", "see what nvidia-smi says") from error
+    for index in range(count):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             name, uuid = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetUUID(handle)

@@ -99,6 +99,7 @@ class RaplSensor(Sensor):
                 zone.energy_j(self._clock())
             except PermissionError as error:
                 denied = error
+                self.notes.append(f"{folder.name} is left out: no permission to read it")
             except (OSError, ValueError) as error:
                 self.notes.append(f"{folder.name} is left out: {error}")
             else:

@@ -43,6 +43,13 @@ class PerfCounter:
 
 def open_perf_counters(pmu: Path) -> list[PerfCounter]:
     """Open every energy event of every package; raises `OSError` where there is none or no permission."""
+    try:
+        return _open_perf_counters(pmu)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"not understood: {error}", str(pmu)) from error
+
+
+def _open_perf_counters(pmu: Path) -> list[PerfCounter]:
     pmu_type = int((pmu / "type").read_text())
     cpus = parse_cpu_list((pmu / "cpumask").read_text())
     counters: list[PerfCounter] = []
@@ -55,7 +62,7 @@ def open_perf_counters(pmu: Path) -> list[PerfCounter]:
             scale_j = float((pmu / "events" / f"{event}.scale").read_text())
             for package, cpu in enumerate(cpus):
                 counters.append(PerfCounter(_perf_event_open(pmu_type, config, cpu), scale_j, domain, package))
-    except OSError:
+    except (OSError, ValueError):
         for counter in counters:
             counter.close()
         raise

@@ -44,6 +44,7 @@ SMALLER = {
     r"--repeats 3": "--repeats 1",
     r"--nproc_per_node=8": "--nproc_per_node=2",
     r"(--backend tensorflow --model \w+) --epochs 4": r"\1 --epochs 1 --n-batches 2",
+    r"^(python train\.py --model ResNet18) --epochs 4": r"\1 --epochs 1",
     r"experiments/infer_\*$": "calibrating/infer_*",  # of simulated hardware: powers far enough apart for a line
     r"^(pip install) (?=-e)": r"\1 --dry-run --no-deps --no-build-isolation --quiet ",
     r"^(scripts/quickstart\.sh)": r"\1 --n-batches 1 --batch-size 4 --idle-seconds 0",

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from mlee.errors import SensorUnavailable
+from mlee.platform_info import visible_gpus
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.nvml import NvmlSensor
 from mlee.sensors.profiles import PROFILES
 from mlee.sensors.rapl import PLAUSIBLE_POWER_W, RaplSensor, WrappingCounter
+from mlee.sensors.rapl_perf import open_perf_counters
 from tests.simulated import nvml_stub
 from tests.simulated.compiling import CompilerMissing
 from tests.simulated.machine import VirtualMachine
@@ -129,6 +132,44 @@ def test_rapl_without_permission_names_the_mend(tmp_path: Path) -> None:
     assert "sudo chmod a+r" in (caught.value.hint or "")
     assert "udev" in (caught.value.hint or "")
     tree.close()
+
+
+def test_rapl_of_which_a_part_may_be_read_says_what_is_left_out(tmp_path: Path) -> None:
+    zones = [
+        Zone(key="intel-rapl:0", name="package-0", profile=PROFILES["steady"]),
+        Zone(key="intel-rapl:0:0", name="dram", profile=PROFILES["steady"], permission=False),
+    ]
+    tree = FakePowercap(tmp_path, zones)
+    with without_root_rights():
+        sensor = RaplSensor(SensorOptions(powercap=tree.powercap, perf_power=tmp_path / "none"))
+    assert [channel.device.kind for channel in sensor.channels] == ["cpu"]
+    assert sensor.notes == ["intel-rapl:0:0 is left out: no permission to read it"]
+    sensor.close()
+    tree.close()
+
+
+@pytest.mark.parametrize(("type_", "cpumask"), [("x", "0"), ("8", "")])
+def test_perf_events_that_are_not_understood_are_absent(type_: str, cpumask: str, tmp_path: Path) -> None:
+    pmu = tmp_path / "power"
+    pmu.mkdir()
+    (pmu / "type").write_text(f"{type_}\n")
+    (pmu / "cpumask").write_text(f"{cpumask}\n")
+    with pytest.raises(OSError, match="not understood"):
+        open_perf_counters(pmu)
+    with pytest.raises(SensorUnavailable):
+        RaplSensor(SensorOptions(powercap=tmp_path / "none", perf_power=pmu))
+
+
+def test_a_driver_that_cannot_count_its_gpus_is_a_sensor_that_is_absent(
+    stub_nvml: StubNvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", fail)
+    with pytest.raises(SensorUnavailable, match="cannot count its GPUs"):
+        NvmlSensor(SensorOptions())
+    assert visible_gpus(("GPU-1",)) == ()
 
 
 def test_rapl_masked_by_a_container(tmp_path: Path) -> None:

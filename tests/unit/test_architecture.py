@@ -1,4 +1,4 @@
-"""What may import what, and who may print (docs/design.md, sections 2 and 3)."""
+"""What may import what, and who may print (CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mlee.sensor_thread", "mlee.results.legacy", "mlee.results.foreign."),
     ("mlee.sampling", "mlee.wall_meter", "mlee.platform_info", "mlee.calibration", "mlee.backends."),
     ("mlee.monitor.",),
-    ("mlee.experiment", "mlee.results.remeasuring"),
+    ("mlee.experiment", "mlee.results.remeasuring", "mlee.results.wall"),
     ("mlee.results.verify_training",),
     ("mlee.results.verify",),
     ("mlee.measuring", "mlee.training_progress"),

@@ -102,6 +102,14 @@ def test_a_run_without_energy_is_not_calibrated() -> None:
     assert apply_calibration(result, _calibration()).measurements == result.measurements
 
 
+def test_energy_that_was_not_measured_is_not_taken_for_none_at_all() -> None:
+    devices = (builders.device_energy(energy_j=None, mean_power_w=None), builders.cpu_energy())
+    result = builders.run_result(measurements=(builders.measurement(devices=devices),), warnings=())
+    calibrated = apply_calibration(result, _calibration())
+    assert calibrated.measurements == result.measurements
+    assert [warning.code for warning in calibrated.warnings] == ["calibration"]
+
+
 def test_a_calibration_comes_back_as_it_was(tmp_path: Path) -> None:
     save_calibration(_calibration(), tmp_path / "c.json")
     assert load_calibration(tmp_path / "c.json") == _calibration()

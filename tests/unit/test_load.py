@@ -567,6 +567,7 @@ def test_an_environment_is_found_however_it_is_written() -> None:
     marked = ["EPYC - PyTorch 2.14.1", "EPYC - PyTorch 2.14.1 (estimated energy)", "EPYC - PyTorch 2.9 (estimated energy)"]
     assert match_environment("epyc - pytorch 2.14.1", marked) == marked[0]
     assert match_environment("AMD EPYC - pytorch 2.9", marked) == marked[2]
+    assert match_environment(marked[1], marked[:1]) is None, "estimates are asked for, and there are none"
 
 
 # references and scopes

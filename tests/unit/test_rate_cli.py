@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlee.assess import thresholds
+from mlee.assess.metrics import METRICS
 from mlee.cli import common, rate
+from mlee.elex.tuning import weights_json
 from tests import builders_2022, hostile
 from tests.unit.test_load import assert_sound, put, run, table
 
@@ -207,6 +210,15 @@ def test_weights_by_our_names_and_those_of_2022_rate_by_them_alone(call: Call, r
         assert row["compound"] == row["metrics"]["energy_per_sample"]["rating"] == row["groups"]["Resources"]
         assert row["groups"]["Quality"] is None
     assert weigh(call, results, b"\xef\xbb\xbf{}")[0] == 0
+
+
+def test_weights_that_the_explorer_wrote_are_read(call: Call, results: Path) -> None:
+    metrics = [metric for metric in METRICS.values() if metric.key != "energy_per_sample"]
+    changed = [replace(METRICS["energy_per_sample"], weight=7.0), *metrics]
+    code, out, _ = weigh(call, results, weights_json(changed))
+    assert code == 0
+    assert {row["metrics"]["energy_per_sample"]["weight"] for row in json.loads(out)} == {7.0}
+    assert weigh(call, results, '{"format": "mlee-weights", "version": 1}')[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlee import training_runner
 from mlee.backends.simulated_training import SimulatedTraining
 from mlee.backends.training_base import TrainingRequest, batch_norm_momentum, epoch_size, pooled, shuffled
 from mlee.cli import common, train
 from mlee.datasets.training import open_training_data
 from mlee.errors import BackendError, ConfigError, DataError, ResultError
-from mlee.experiment import PLATFORM_FILE, PROGRESS_FILE, load_result
+from mlee.experiment import PLATFORM_FILE, PROGRESS_FILE, ExperimentFolder, load_result
 from mlee.measuring import MeasuringOptions
-from mlee.records import Outcome, RunResult
+from mlee.records import Outcome, RunResult, Warning
 from mlee.results import store
 from mlee.results.limits import check_limits
 from mlee.results.load import load
@@ -36,6 +37,7 @@ from mlee.training.schedule import learning_rate
 from mlee.training.summing import one_after_the_other, side_by_side
 from mlee.training_progress import read_progress
 from mlee.training_records import TrainingOutcome
+from mlee.training_result import collected_warnings, moved
 from mlee.training_runner import resume_training, run_training
 from tests import builders
 
@@ -378,6 +380,142 @@ def test_a_training_that_goes_on_elsewhere_says_so(monkeypatch: pytest.MonkeyPat
     assert load_result(folder).platform.host == began["host"]
 
 
+def test_every_machine_that_a_training_went_on_on_is_named() -> None:
+    began = builders.platform(host="a", gpus=())
+    remarks = [warning for host in ("a", "b", "c") for warning in moved(began, replace(began, host=host))]
+    backend = SimulatedTraining(REQUEST)
+    said = [warning.message for warning in collected_warnings(None, remarks, backend)]
+    assert [f"went on on {host} (" in message for host, message in zip("bc", said, strict=True)] == [True, True]
+
+
+def test_a_machine_is_known_by_its_gpus_whatever_a_container_calls_it() -> None:
+    began = builders.platform(host="0a1b2c3d4e5f")
+    assert moved(began, replace(began, host="5f4e3d2c1b0a")) == []
+    (other,) = (replace(gpu, uuid="GPU-2") for gpu in began.gpus)
+    assert [warning.code for warning in moved(began, replace(began, gpus=(other,)))] == ["moved"]
+
+
+def test_remarks_on_several_gpus_are_kept_and_repeated_ones_are_not() -> None:
+    found = [
+        *(
+            Warning(code="sensor-lost", message=f"GPU {index} was lost after {second}.5 s.")
+            for index in (0, 1, 12)
+            for second in (1, 2)
+        ),
+        *(Warning(code="sensor-field", message=f"Intel package {index} gave no energy.") for index in (0, 1)),
+    ]
+    kept = collected_warnings(None, found, SimulatedTraining(REQUEST))
+    assert [warning.message for warning in kept] == [
+        *(f"GPU {index} was lost after 1.5 s." for index in (0, 1, 12)),
+        *(f"Intel package {index} gave no energy." for index in (0, 1)),
+    ]
+
+
+def test_a_training_whose_result_alone_was_missing_says_that_it_was_resumed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ExperimentFolder, "write_result", lambda *_: (_ for _ in ()).throw(_Stopped))
+        with pytest.raises(_Stopped):
+            run_training(REQUEST, "simulated", options(tmp_path))
+    (folder,) = tmp_path.glob("train_*")
+    result, _ = resume_training(folder, options(tmp_path))
+    assert result is not None
+    assert [warning.code for warning in result.warnings] == ["resumed"]
+    verify(folder, result)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_weights_that_a_killed_process_left_unwritten_are_written(
+    after: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, whole = finished(tmp_path / "whole")
+    original, calls = training_runner._keep_weights, 0
+
+    def cut_off(*arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise _Stopped
+        original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_runner, "_keep_weights", cut_off)
+        with pytest.raises(_Stopped):
+            run_training(REQUEST, "simulated", options(tmp_path / "cut"))
+    (folder,) = (tmp_path / "cut").glob("train_*")
+    resume_training(folder, options(tmp_path))
+    for name in ("weights_best", "weights_last"):
+        (kept,), (expected,) = folder.glob(f"{name}.*"), whole.glob(f"{name}.*")
+        assert kept.read_bytes() == expected.read_bytes()
+
+
+def test_a_training_that_goes_on_is_not_started_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _interrupted(tmp_path, monkeypatch, after=1)
+    with ExperimentFolder(folder).held(), pytest.raises(ConfigError, match="is going on: another process holds it"):
+        resume_training(folder, options(tmp_path))
+    assert resume_training(folder, options(tmp_path))[0] is not None
+
+
+def _on_host(folder: Path, place: str, watts: float, slower_s: float) -> None:
+    """Write what one machine of a training measured: a steady power, and the windows of one epoch."""
+    path = folder / place
+    path.mkdir(parents=True, exist_ok=True)
+    head = {"format": "mlee-trace", "version": 1, "sensor": "simulated", "start_utc": "2026-11-23T15:04:05+00:00"}
+    head |= {"start_monotonic_s": 0.0, "devices": {"cpu0": {"kind": "cpu", "index": 0, "name": "CPU", "uuid": None}}}
+    rows = [f"{second},cpu0,{second * watts}," for second in range(121)]
+    (path / "trace_simulated.csv").write_text(
+        "\n".join(["# " + json.dumps(head), "t_s,device,energy_j,power_w", *rows]) + "\n"
+    )
+    end_s = 90.0 + slower_s
+    windows = [
+        (10, "open", "epoch 1"),
+        (end_s, "close", "epoch 1"),
+        (95, "open", "validation 1"),
+        (115, "close", "validation 1"),
+    ]
+    lines = [f"{float(at_s)},{event},{name}" for at_s, event, name in windows]
+    (path / "phases.csv").write_text("\n".join(["t_s,event,phase", *lines]) + "\n")
+
+
+def _on_two_hosts(folder: Path, factor: float) -> RunResult:
+    """Make a training on two machines, 100 W and 300 W; the energy of its epoch is multiplied by `factor`."""
+    folder.mkdir()
+    _on_host(folder, ".", 100.0, 0.0)
+    _on_host(folder, "host_1", 300.0, 1.0)
+
+    def energy(host: str, joules: float) -> Any:
+        device = builders.device(kind="cpu", name=f"CPU on {host}", uuid=None)
+        return builders.cpu_energy(sensor="simulated", device=device, energy_j=joules, mean_power_w=joules / 101.0)
+
+    epoch = builders.epoch(duration_s=81.0, energy_j=32_300.0 * factor, validation_energy_j=8_000.0)
+    measured = builders.measurement(
+        duration_s=101.0,
+        devices=(energy("node1", 10_000.0), energy("node2", 32_300.0 * factor + 8_000.0 - 10_000.0)),
+        not_added=(),
+        idle_power_w=None,
+    )
+    return builders.run_result(
+        run_id=folder.name,
+        task="training",
+        config=builders.training_config(hosts=2, epochs=1),
+        outcome=TrainingOutcome(ended="epochs", history=(epoch,)),
+        measurements=(measured,),
+        idle=None,
+        warnings=(),
+    )
+
+
+def test_a_training_on_two_machines_is_verified_with_the_traces_of_each(tmp_path: Path) -> None:
+    verify(tmp_path / "a", _on_two_hosts(tmp_path / "a", 1.0))
+    with pytest.raises(ResultError, match="epoch 1: energy_j"):
+        verify(tmp_path / "b", _on_two_hosts(tmp_path / "b", 1.01))
+    result = _on_two_hosts(tmp_path / "c", 1.0)
+    (tmp_path / "c" / "host_1" / "trace_simulated.csv").unlink()
+    with pytest.raises(ResultError, match="epoch 1: energy_j"):
+        verify(tmp_path / "c", result)
+
+
 def test_a_training_may_be_interrupted_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = _interrupted(tmp_path, monkeypatch, after=1)
     original = SimulatedTraining.validate
@@ -533,9 +671,13 @@ def test_a_training_is_resumed_from_the_command_line(call: Call, monkeypatch: py
     folder = _interrupted(tmp_path, monkeypatch, after=1)
     code, _, err = call("--resume", str(folder), "--lr", "0.5")
     assert (code, "--lr cannot stand beside --resume" in err) == (2, True)
-    code, out, err = call("--resume", str(folder), "--sensors", "simulated", "process")
+    monkeypatch.chdir(folder)
+    code, out, err = call("--resume", ".", "--warmup-batches", "1")
     assert code == 0, err
     assert "resumed" in out
+    config = load_result(folder).config
+    assert (config.sensors, config.cpu_monitor_interval, config.idle_seconds) == (("simulated", "process"), 0.02, 0.05)
+    assert config.warmup_batches == 1
 
 
 @pytest.mark.parametrize(
