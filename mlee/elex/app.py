@@ -33,7 +33,7 @@ _PAGE = """<!DOCTYPE html>
 <title>mlee explorer</title>
 <meta name="description" content="Energy of machine-learning models, measured and rated A to E">
 <link rel="icon" href="data:,">
-<link rel="preload" as="script" href="%(plotly)s">
+%(preload)s
 %(css)s
 <style>%(tokens)s</style>
 </head>
@@ -70,6 +70,7 @@ class Explorer(Dash):
             "css": given["css"],
             "tokens": theme.css(),
             "plotly": plotly,
+            "preload": f'<link rel="preload" as="script" href="{plotly}">' if self.elex_has_plot else "",
             "late": next((name for name in scripts if _LATE in name), ""),
             "version": self.elex_version,
             "early": _EARLY if self.elex_has_plot else "",
