@@ -238,6 +238,12 @@ def test_several_devices_share_every_batch_and_give_what_one_gives(samples: int,
     assert {weight.value.__class__.__name__ for weight in both.model.weights} == {"MirroredVariable"}
 
 
+def test_compiling_for_several_devices_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "choose_devices", lambda wanted: (["CPU:0", "CPU:1"], []))
+    with pytest.raises(ConfigError, match="--compile works on one GPU"):
+        backend(compile=True)
+
+
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "tpu", ""])
 def test_a_device_that_is_not_there_is_a_configuration_error(device: str) -> None:

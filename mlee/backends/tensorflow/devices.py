@@ -66,14 +66,18 @@ class Placement:
         return 1 if self._strategy is None else int(self._strategy.num_replicas_in_sync)
 
     def run(self, work: Callable[[Any], Any], images: Any) -> Any:
-        """Apply `work` to images (n, ...), each device taking its share; results in order. A graph function."""
-        return tf.concat(self._share(work, images), axis=0)
+        """Apply `work` to images (n, ...), n > 0, each device taking its share; results in order. A graph function.
+
+        A device whose share is empty works on an image of another's, and its result is dropped: on some CPUs TensorFlow
+        gives what a convolution makes of no images a wrong shape.
+        """
+        return tf.concat(self._share(work, images, never_empty=True), axis=0)
 
     def total(self, work: Callable[[Any, Any], Any], images: Any, labels: Any) -> Any:
         """Apply `work` to images (n, ...) with their labels (n,), each device taking its share; the results' sum."""
         return tf.add_n(self._share(work, images, labels))
 
-    def _share(self, work: Callable[..., Any], *wholes: Any) -> list[Any]:
+    def _share(self, work: Callable[..., Any], *wholes: Any, never_empty: bool = False) -> list[Any]:
         if self._strategy is None:
             with tf.device(self._device):
                 return [work(*wholes)]
@@ -82,9 +86,12 @@ class Placement:
             context = tf.distribute.get_replica_context()
             number, of = context.replica_id_in_sync_group, context.num_replicas_in_sync
             count = tf.shape(wholes[0])[0]
+            begin, end = count * number // of, count * (number + 1) // of
+            taken = tf.maximum(end, begin + 1) if never_empty else end
             with tf.device("CPU:0"):  # where the batch is: no device gets more than its share
-                parts = [whole[count * number // of : count * (number + 1) // of] for whole in wholes]
-            return work(*parts)
+                parts = [whole[begin:taken] for whole in wholes]
+            results = work(*parts)
+            return results[: end - begin] if never_empty else results
 
         results = self._strategy.run(share, args=wholes)
         return list(self._strategy.experimental_local_results(results))

@@ -47,6 +47,11 @@ class TensorFlowInference(InferenceBackend):
         """Build the model, load weights and data, count, place and trace."""
         keras.utils.set_random_seed(request.seed)
         devices, gpus = choose_devices(request.device)
+        if request.compile and len(devices) > 1:
+            raise ConfigError(
+                "--compile works on one GPU: XLA cannot read the copies of the weights on several.",
+                "pass --device cuda:0, or leave --compile out",
+            )
         self._placement = Placement(devices)
         global_batch_size = request.batch_size * len(devices)
         self.dataset = evaluation_data(request.data_path, request.trained)
