@@ -19,12 +19,11 @@ import numpy as np
 
 from mlee.errors import MeasurementError, ResultError
 from mlee.files import write_atomically
-from mlee.records import Device, DeviceEnergy, Measurement, RunResult, Warning
+from mlee.records import CALIBRATED, Device, DeviceEnergy, Measurement, RunResult, Warning
 from mlee.training_records import TrainingConfig
 
 FORMAT = "mlee-calibration"
 VERSION = 1
-CALIBRATED = "calibrated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

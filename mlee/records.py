@@ -24,6 +24,10 @@ Option = str | int | float | bool | None
 
 # Worst first: a sum is only as good as its worst part.
 PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
+#: Sensors that see what the whole machine takes: the log of a wall meter, and a calibration against one.
+EXTERNAL: Literal["external"] = "external"
+CALIBRATED = "calibrated"
+AT_THE_WALL = (EXTERNAL, CALIBRATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlee.energy import measure
+from mlee.energy import MIN_COVERAGE, measure
 from mlee.errors import DataError, MeasurementError
 from mlee.readings import Channel, Trace
-from mlee.records import Device, DeviceEnergy, Window
+from mlee.records import EXTERNAL, Device, DeviceEnergy, Window
 
 _TIME_COLUMNS = ("unix_s", "time")
 _POWER_COLUMN = "power_w"
@@ -33,21 +33,21 @@ class WallMeterLog:
         self.path = path
         times, powers = _read(path)
         device = Device(kind="system", index=0, name=f"wall meter ({path.name})")
-        self._trace = Trace(device=device, sensor="external", t_s=np.array(times), power_w=np.array(powers), energy_j=None)
+        self._trace = Trace(device=device, sensor=EXTERNAL, t_s=np.array(times), power_w=np.array(powers), energy_j=None)
         #: The meter's own rhythm: the median time between two lines.
         self.interval_s = float(np.median(np.diff(self._trace.t_s)))
         self._channel = Channel(
             device=device,
-            key="external",
-            sensor="external",
+            key=EXTERNAL,
+            sensor=EXTERNAL,
             counter=False,
             gauge=True,
             gauge_period_s=self.interval_s,
-            provenance="external",
+            provenance=EXTERNAL,
         )
 
     def energy(self, started_at: datetime, duration_s: float) -> DeviceEnergy:
-        """Energy at the wall during a stretch of time [J]; raises `MeasurementError` when the log does not cover it."""
+        """Energy at the wall during a stretch of time [J]; raises `MeasurementError` where the log does not cover it."""
         start_s = started_at.timestamp()
         window = Window(start_s=start_s, end_s=start_s + duration_s)
         if window.start_s < self._trace.t_s[0] - self.interval_s or window.end_s > self._trace.t_s[-1] + self.interval_s:
@@ -56,7 +56,13 @@ class WallMeterLog:
                 f"not the run at {_utc(window.start_s)} ({duration_s:.1f} s).",
                 "check the clocks and time zones of meter and machine",
             )
-        return measure(self._trace, window, self._channel, self.interval_s)
+        energy = measure(self._trace, window, self._channel, self.interval_s)
+        if energy.coverage < MIN_COVERAGE:
+            raise MeasurementError(
+                f"{self.path} has a gap: its readings cover {energy.coverage:.0%} of the run at {_utc(window.start_s)}.",
+                "look why the meter logged nothing, and measure again",
+            )
+        return energy
 
 
 def _read(path: Path) -> tuple[list[float], list[float]]:

@@ -213,7 +213,7 @@ def _thresholds(
     for number, name in enumerate(tasks):
         for column, metric in enumerate(metrics):
             four = quantile_thresholds(index[(task == number) & applies[:, column], column])
-            if four is not None:
+            if four is not None and four[-1] >= 0:  # negative values divide into nothing that could be rated
                 by_task.setdefault(name, {})[metric.key] = four
     return Thresholds(name="quantiles of this data", index=kind, by_task=by_task)
 

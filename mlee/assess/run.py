@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from mlee.records import PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
+from mlee.records import AT_THE_WALL, PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
 from mlee.training_records import TrainingOutcome
 
 _Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
@@ -25,6 +25,13 @@ SOFTWARE: dict[str, tuple[str, tuple[str, ...]]] = {
     "onnx_pytorch": ("ONNX PT Export", ("onnxruntime", "onnxruntime-gpu")),
 }
 UNKNOWN_VERSION = "n.a."
+#: Options that are no settings: they say where things lay, how they were looked at and how often, or stand in the key of the
+#: environment, or others say it better (`samples`; the weights of the model's facts).
+_NO_SETTINGS = {
+    *("infer_model", "model", "backend", "device", "precision", "batch_size", "global_batch_size", "data_path", "n_batches"),
+    *("seed", "repeats", "accuracy", "weights", "skip_corrupt", "early_patience", "early_delta"),
+    *("sensors", "gpu_monitor_interval", "cpu_monitor_interval", "idle_seconds", "warmup_batches", "cpu_watts"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,10 @@ class RunSummary:
     warnings: tuple[Warning, ...] = ()
     # Of the command line, resolved; empty where unknown. They are shown, and nothing is computed with them.
     options: Mapping[str, object] = field(default_factory=dict, compare=False)
+    #: What the values depend on beside model, environment and data set: runs that differ in it are no repeats.
+    settings: tuple[tuple[str, object], ...] = field(default=(), compare=False)
+    #: `external` or `calibrated` -> mean energy at the wall of a repeat [J].
+    wall_energy_j: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def software(self) -> tuple[str, str]:
@@ -146,7 +157,29 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
         idle_power_w=idle[0],
         warnings=result.warnings,
         options=asdict(result.config),
+        settings=_settings(result),
+        wall_energy_j=_wall_energy_j(result),
     )
+
+
+def _settings(result: RunResult) -> tuple[tuple[str, object], ...]:
+    options = {name: value for name, value in asdict(result.config).items() if name not in _NO_SETTINGS}
+    outcome = result.outcome
+    samples = outcome.history[0].samples if isinstance(outcome, TrainingOutcome) else outcome.samples
+    others = {"weights": result.model.weights, "samples": samples, "threads": result.details.get("threads")}
+    return tuple((options | others).items())
+
+
+def _wall_energy_j(result: RunResult) -> dict[str, float]:
+    """Mean over the repeats, of the sensors at the wall that saw them all."""
+    seen: dict[str, list[float]] = {}
+    for measurement in result.measurements:
+        for energy in measurement.not_added:
+            if energy.sensor in AT_THE_WALL and energy.energy_j is not None:
+                seen.setdefault(energy.sensor, []).append(energy.energy_j)
+    return {
+        sensor: math.fsum(all_j) / len(all_j) for sensor, all_j in seen.items() if len(all_j) == len(result.measurements)
+    }
 
 
 def _by_kind(energies: list[tuple[DeviceKind, float | None]]) -> dict[DeviceKind, float]:

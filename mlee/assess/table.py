@@ -15,6 +15,7 @@ from mlee.assess.environment import base_environments, environment_keys
 from mlee.assess.metrics import METRICS
 from mlee.assess.rules import RatingRules
 from mlee.assess.run import VERSION_2022, Repeat, RunSummary
+from mlee.assess.variants import model_names
 from mlee.catalogue import published_epochs
 from mlee.records import DeviceKind
 
@@ -40,9 +41,15 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
 
     environments = environment_keys(runs)
     bases = base_environments(runs)
+    models = model_names(runs, environments)
     pretrained = _pretrained_accuracies(runs, bases)
     rows = [
-        _row(run, environments[run.run_id], pretrained.get((run.dataset, bases[run.run_id], run.model)), rules)
+        _row(
+            run,
+            (environments[run.run_id], models[run.run_id]),
+            pretrained.get((run.dataset, bases[run.run_id], run.model)),
+            rules,
+        )
         for run in runs
     ]
     metric_columns = [key + suffix for key in METRICS for suffix in ("", STANDARD_ERROR, UNCERTAINTY)]
@@ -52,15 +59,15 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
 
 def _row(
     run: RunSummary,
-    environment: str,
+    names: tuple[str, str],
     pretrained: tuple[float | None, float | None] | None,
     rules: RatingRules,
 ) -> dict[str, object]:
     row: dict[str, object] = {
         "task": run.task,
         "dataset": run.dataset,
-        "environment": environment,
-        "model": run.model,
+        "environment": names[0],
+        "model": names[1],
         "run_id": run.run_id,
         "started_at": run.started_at,
         "provenance": run.provenance,
@@ -135,9 +142,20 @@ def _spread(
 def _pretrained_accuracies(
     runs: Sequence[RunSummary], bases: Mapping[str, str]
 ) -> dict[tuple[str, str, str], tuple[float | None, float | None]]:
-    """Accuracies that were found at inference, by data set, hardware with software, and model."""
+    """Accuracies of pre-trained weights at inference, by data set, hardware with software, and model.
+
+    Of several runs, that with the most images counts, then the earliest.
+    """
+    found = sorted(filter(_pretrained, runs), key=lambda run: (run.samples or 0, -run.started_at.timestamp(), run.run_id))
     return {
-        (run.dataset, bases[run.run_id], run.model): (run.top1_accuracy, run.top5_accuracy)
-        for run in runs
-        if run.task == "inference" and run.top1_accuracy is not None
-    }
+        (run.dataset, bases[run.run_id], run.model): (run.top1_accuracy, run.top5_accuracy) for run in found
+    }  # the last one stays
+
+
+def _pretrained(run: RunSummary) -> bool:
+    """Whether a run tells the accuracy of published weights: it counted with them, or took what was published."""
+    if run.task != "inference" or run.top1_accuracy is None:
+        return False
+    weights = str(dict(run.settings).get("weights", ""))
+    own = weights == "random" or weights.startswith(("file ", "trained in "))
+    return run.accuracy_provenance == "published" or not own

@@ -10,6 +10,7 @@ from dash import html
 
 from mlee.assess.compound import letter
 from mlee.assess.metric import Metric
+from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.figures import NOTHING, TIMES, written
 from mlee.elex.selection import Selection
@@ -31,7 +32,7 @@ def facts(selection: Selection, row: int) -> html.Div:
     runs = [data.runs[name] for name in values["run_ids"] if name in data.runs]
     model = str(values["model"])
     warnings = all_warnings(rated, row, runs)
-    publication = PUBLICATIONS.get(model)
+    publication = PUBLICATIONS.get(network(model))
     return html.Div(
         [
             html.Div(

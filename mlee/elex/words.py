@@ -46,7 +46,23 @@ def identity(values: Mapping[Any, Any], runs: Sequence[RunSummary]) -> list[tupl
         idle = [run.idle_power_w for run in runs if run.idle_power_w is not None]
         if idle:
             said.append(("Idle power", f"{with_unit(idle[0], 'W')}, not subtracted"))
+    said.extend(("At the wall", text) for text in _at_the_wall(values["task"], runs))
     return said
+
+
+def _at_the_wall(task: str, runs: Sequence[RunSummary]) -> list[str]:
+    """Write the wall energies of a sample or an epoch, of the methods that saw all runs: the mean over the runs."""
+    found = []
+    for sensor, origin in (("external", "wall meter"), ("calibrated", "calibrated against a wall meter")):
+        each = [run.wall_energy_j[sensor] / parts for run in runs if sensor in run.wall_energy_j and (parts := _parts(run))]
+        if each and len(each) == len(runs):
+            unit = "sample" if task == "inference" else "epoch"
+            found.append(f"{with_unit(math.fsum(each) / len(each), 'J')} per {unit}, {origin}; not rated")
+    return found
+
+
+def _parts(run: RunSummary) -> int | None:
+    return run.samples if run.task == "inference" else run.epochs
 
 
 def verdict(rated: Rated, row: int) -> str:

@@ -17,6 +17,7 @@ from mlee.assess.rating import BEST, Rated
 from mlee.assess.run import RunSummary
 from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.assess.uncertainty import half_width_of
+from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS, published_epochs
 from mlee.label.content import LabelContent, Letter, Pictogram, Provenance, Task, Tile
 from mlee.units import J_PER_WH, significant, with_unit
@@ -93,7 +94,7 @@ def describe(
 
 
 def _publication_url(model: str) -> str:
-    publication = PUBLICATIONS.get(model)
+    publication = PUBLICATIONS.get(network(model))
     return METHOD_URL if publication is None else publication.url
 
 
@@ -114,7 +115,7 @@ def _energy(row: _Row, task: str) -> dict[str, Any]:
     if task == "training" and total is None:
         found["energy_total"] = "full training not known: no published number of epochs"
     elif task == "training" and total is not None:
-        epochs = round(total / value) if value else published_epochs(row.values["model"])
+        epochs = round(total / value) if value else published_epochs(network(row.values["model"]))
         behind = f" for {epochs} epochs" if epochs else ""
         found["energy_total"] = f"{with_unit(total / factor, unit)}{behind}, extrapolated"
     return found

@@ -25,8 +25,6 @@ CLOCK_S = 5e-6
 ROUNDING = 1e-4
 #: The highest power is looked for this far around a window [s].
 _AROUND_S = 1.0
-#: Sensors that leave no trace in the folder.
-WITHOUT_TRACE = ("external", "calibrated")
 CHANGED = "result.json or the trace was changed or damaged after the run"
 
 Traces = dict[tuple[str, Device], Trace]

@@ -12,11 +12,10 @@ from pathlib import Path
 from mlee.errors import ResultError
 from mlee.monitor import PHASES_FILE
 from mlee.readings import Trace
-from mlee.records import DeviceEnergy, Measurement, RunResult, Window
+from mlee.records import AT_THE_WALL, DeviceEnergy, Measurement, RunResult, Window
 from mlee.results.remeasuring import (
     CHANGED,
     CLOCK_S,
-    WITHOUT_TRACE,
     Traces,
     agree,
     check_idle_power,
@@ -52,7 +51,7 @@ def verify(folder: Path, result: RunResult) -> None:
         where = f"{folder.name}, {name}"
         agree(f"{where}: duration_s", measurement.duration_s, window.duration_s, CLOCK_S)
         for energy in (*measurement.devices, *measurement.not_added):
-            if energy.energy_j is None or energy.sensor in WITHOUT_TRACE:
+            if energy.energy_j is None or energy.sensor in AT_THE_WALL:
                 continue
             check_mean_power(where, energy, measurement.duration_s)
             if energy.sensor in ended:

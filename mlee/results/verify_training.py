@@ -12,10 +12,9 @@ from typing import NamedTuple
 from mlee.errors import ResultError
 from mlee.experiment import HOST_PREFIX, RESUMED_PREFIX
 from mlee.monitor import PHASES_FILE
-from mlee.records import DeviceEnergy, RunResult, Window
+from mlee.records import AT_THE_WALL, DeviceEnergy, RunResult, Window
 from mlee.results.remeasuring import (
     CLOCK_S,
-    WITHOUT_TRACE,
     Traces,
     agree,
     check_idle_power,
@@ -59,7 +58,7 @@ def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -
     ]
     whole_s = fsum(duration_s for _, duration_s, _ in stated)
     agree(f"{folder.name}: duration_s", measurement.duration_s, whole_s, _ROUNDING * whole_s)
-    energies = [energy for energy in measurement.devices if energy.sensor not in WITHOUT_TRACE]
+    energies = [energy for energy in measurement.devices if energy.sensor not in AT_THE_WALL]
     for energy in energies:
         if energy.energy_j is not None:
             check_mean_power(folder.name, energy, measurement.duration_s)

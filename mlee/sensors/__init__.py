@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 from mlee.errors import ConfigError, MleeError, SensorUnavailable
+from mlee.records import EXTERNAL
 from mlee.sensors.base import Sensor, SensorOptions
 
 #: name -> module and class; imported only when asked for.
@@ -17,8 +18,7 @@ _SENSORS: dict[str, tuple[str, str]] = {
     "cpu_model": ("mlee.sensors.cpu_model", "CpuModelSensor"),
     "simulated": ("mlee.sensors.simulated", "SimulatedSensor"),
 }
-#: Joined after a run, when results are merged: there is nothing to open.
-EXTERNAL = "external"
+#: The wall meter is joined after a run, when results are merged: there is nothing to open.
 SENSOR_NAMES = (*_SENSORS, EXTERNAL)
 AUTO = ("nvml", "rapl", "process")
 _EXTERNAL_HINT = "pass the meter's CSV to `python merge_results.py --external-log FILE` after the run"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mlee.assess.identity import SHORT
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
+from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.words import all_warnings, identity, uncertainty, verdict
 from mlee.site.entries import Entry
@@ -24,7 +25,7 @@ def model_page(rated: Rated, entry: Entry, others: Sequence[Entry], label: str |
     """Write the page of an entry; `others` are results of the same model elsewhere, `label` its SVG element."""
     number = entry.number
     warnings = all_warnings(rated, number, entry.runs)
-    publication = PUBLICATIONS.get(entry.model)
+    publication = PUBLICATIONS.get(network(entry.model))
     parts = [
         f'<div class="subject">{badge(rated.compound[number], large=True)}<div>',
         f"<h1>{escape(entry.model)}</h1>",

@@ -233,6 +233,14 @@ def test_metrics_of_other_tools_count_where_their_group_has_them() -> None:
     assert compounds(rated) == {"ResNet101": "E", "b": "A"}, "speed is nobody's and does not count"
 
 
+def test_negative_values_make_no_thresholds_from_data() -> None:
+    fit = Metric(key="r2", label="R2", symbol="R", unit="", higher_is_better=True, group="Quality", weight=0.0)
+    rows = [model(name, energy, r2=r2) for name, energy, r2 in (("ResNet101", 1.0, 0.9), ("b", 2.0, -0.5), ("c", 3.0, -0.9))]
+    rated = rate(runs(*rows), (ENERGY, fit), RatingOptions(thresholds=FROM_DATA))
+    assert rated.thresholds.get("inference", "r2") is None
+    assert compounds(rated) == {"ResNet101": "A", "b": "C", "c": "E"}
+
+
 def test_different_scopes_in_one_environment_are_said() -> None:
     rated = rate(runs(model("ResNet101", 1.0, scope="gpu"), model("b", 1.0, scope="cpu+gpu")), THREE)
     assert "include different devices: gpu, cpu+gpu" in rated.warnings[0][0].message

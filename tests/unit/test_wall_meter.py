@@ -74,6 +74,14 @@ def test_a_log_that_does_not_cover_the_run_says_from_when_to_when(shift: timedel
         meter.energy(START + shift, 10.0)
 
 
+def test_a_gap_in_the_log_is_not_bridged(tmp_path: Path) -> None:
+    rows = [(str(START.timestamp() + second), "200") for second in (*range(-10, 2), *range(100, 130))]
+    meter = WallMeterLog(_log(tmp_path / "m.csv", rows, "unix_s"))
+    with pytest.raises(MeasurementError, match=r"has a gap: its readings cover \d+% of the run at 2026-11-23 15:04:05 UTC"):
+        meter.energy(START, 50.0)
+    assert meter.energy(START + timedelta(seconds=105), 10.0).energy_j == pytest.approx(2000.0)
+
+
 def test_milliseconds_in_the_place_of_seconds_are_an_expected_error(tmp_path: Path) -> None:
     start_ms = int(START.timestamp() * 1000)
     path = _log(tmp_path / "m.csv", [(str(start_ms + 1000 * second), "200") for second in range(20)], "unix_s")

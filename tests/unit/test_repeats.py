@@ -1,0 +1,115 @@
+"""Which runs count as repeats of one thing, and what stands beside their values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlee.assess.rating import Rated, rate
+from mlee.assess.run import summarise
+from mlee.assess.variants import network
+from mlee.calibration import apply_calibration, fit
+from mlee.elex.words import identity
+from mlee.records import RunResult
+from mlee.results import store
+from mlee.results.load import load
+from mlee.training_records import TrainingOutcome
+from tests import builders
+
+
+def _rated(tmp_path: Path, *results: RunResult) -> Rated:
+    for number, result in enumerate(results):
+        (tmp_path / f"{number}.json").write_text(store.to_json(replace(result, run_id=f"infer_{number}")))
+    loaded = load([tmp_path])
+    assert not loaded.unreadable
+    return rate(loaded.table, tuple(loaded.metrics.values()))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"seed": 8}, {"repeats": 3}, {"data_path": "/mnt/sample"}, {"idle_seconds": 1.0}, {"device": "cuda:2,cuda:3"}],
+)
+def test_runs_of_the_same_settings_are_repeats(fields: dict[str, Any], tmp_path: Path) -> None:
+    rated = _rated(tmp_path, builders.run_result(), builders.run_result(config=builders.config(**fields)))
+    assert rated.table["model"].tolist() == ["ResNet50"]
+    assert rated.table["n"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"config": builders.config(image_size=288, compile=True)}, "compile, image_size 288"),
+        ({"model": replace(builders.run_result().model, weights="IMAGENET1K_V2")}, "weights IMAGENET1K_V2"),
+        ({"outcome": replace(builders.run_result().outcome, samples=12)}, "samples 12"),
+        ({"details": {}}, "threads none"),
+    ],
+)
+def test_runs_of_other_settings_are_rows_of_their_own(fields: dict[str, Any], name: str, tmp_path: Path) -> None:
+    many = [builders.run_result(), builders.run_result()]
+    other = builders.run_result(model=replace(builders.run_result().model, name="ResNet101"))
+    rated = _rated(tmp_path, builders.run_result(**fields), *many, other)
+    assert dict(zip(rated.table["model"], rated.table["n"], strict=True)) == {
+        f"ResNet50 ({name})": 1,
+        "ResNet50": 2,
+        "ResNet101": 1,
+    }
+    assert set(rated.table["reference"]) == {"ResNet101"}, "they are compared with one reference"
+
+
+def test_the_most_images_have_the_plain_name(tmp_path: Path) -> None:
+    few = replace(builders.run_result().outcome, samples=12)
+    rated = _rated(tmp_path, builders.run_result(outcome=few), builders.run_result(outcome=few), builders.run_result())
+    assert dict(zip(rated.table["model"], rated.table["n"], strict=True)) == {"ResNet50 (samples 12)": 2, "ResNet50": 1}
+
+
+def test_a_variant_keeps_the_paper_of_its_network() -> None:
+    assert network("ResNet50 (compile, image_size 288)") == network("ResNet50") == "ResNet50"
+
+
+def test_batch_sizes_that_differ_make_environments_and_no_repeats(tmp_path: Path) -> None:
+    rated = _rated(
+        tmp_path,
+        builders.run_result(),
+        builders.run_result(config=builders.config(batch_size=8, global_batch_size=16)),
+    )
+    assert rated.table["n"].tolist() == [1, 1]
+
+
+def _imagenet(**fields: Any) -> RunResult:
+    return builders.run_result(**{"dataset": "ImageNet", **fields})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("weights", ["random", "file mine.pt", "trained in train_1"])
+def test_a_part_of_a_training_has_the_accuracy_of_published_weights(weights: str, order: int, tmp_path: Path) -> None:
+    facts = builders.run_result().model
+    own = _imagenet(
+        model=replace(facts, weights=weights), outcome=replace(builders.run_result().outcome, top1_accuracy=0.001)
+    )
+    published = _imagenet(model=replace(facts, weights="IMAGENET1K_V2"))
+    training = _imagenet(
+        task="training",
+        config=builders.training_config(),
+        outcome=TrainingOutcome(ended="epochs", history=(builders.epoch(),)),
+    )
+    table = _rated(tmp_path, *[own, published][::order], training).table
+    assert table.loc[table["task"] == "training", "top1_accuracy"].tolist() == [0.75]
+
+
+def test_the_energy_at_the_wall_stands_beside_the_measured_one() -> None:
+    result = builders.run_result()  # 1500 J in 10 s, 96 images
+    wall = replace(builders.device_energy(), sensor="external", energy_j=1920.0, provenance="external")
+    beside = replace(result.measurements[0], not_added=(*result.measurements[0].not_added, wall))
+    line = fit("node1", ("cpu", "gpu"), [100.0, 200.0, 300.0], [140.0, 240.0, 340.0])
+    both = apply_calibration(replace(result, measurements=(beside,)), line)
+    row = {"task": "inference", "dataset": "sample", "environment": "here"}
+    said = [text for name, text in identity(row, [summarise(both, "a.json", "d")]) if name == "At the wall"]
+    assert said == [
+        "20.0 J per sample, wall meter; not rated",
+        "19.8 J per sample, calibrated against a wall meter; not rated",
+    ]
+    neither = [summarise(both, "a.json", "d"), summarise(result, "b.json", "e")]
+    assert "At the wall" not in dict(identity(row, neither)), "the mean of some runs would be compared with that of all"
