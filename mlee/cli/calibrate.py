@@ -18,7 +18,7 @@ from mlee.wall_meter import WallMeterLog
 _DESCRIPTION = """\
 Fit wall power = a + b x measured power from runs that a wall meter logged, for one machine.
 
-`python merge_results.py --calibration FILE` then shows the calibrated wall energy beside the measured one.
+`python merge_results.py --calibration FILE` then keeps the calibrated wall energy beside the measured one.
 The log is a CSV with the columns time (UTC, or with an offset) and power_w.
 """
 

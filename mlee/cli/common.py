@@ -25,12 +25,25 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _HOUR_S, _WEEK_S = 3600, 7 * 24 * 3600
+WORKERS_HELP = (
+    "processes, with TensorFlow threads, that load images; by default half of the CPUs, at most 8, "
+    "and none on one or two CPUs or for random images"
+)
 stdout = Console()
 stderr = Console(stderr=True)
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps the layout of descriptions and shows defaults."""
+    """Keeps the layout of descriptions and shows defaults, where there is something to show."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if default is None or default is False or default == [] or "default:" in (action.help or ""):
+            return action.help
+        if isinstance(default, list):
+            listed = " ".join(map(str, default)).replace("%", "%%")
+            return f"{action.help} (default: {listed})"
+        return super()._get_help_string(action)
 
 
 def run(main: Callable[[Sequence[str]], int]) -> int:

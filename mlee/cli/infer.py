@@ -16,6 +16,7 @@ from mlee.backends.base import InferenceRequest
 from mlee.backends.trained import TrainedModel
 from mlee.cli.check import check
 from mlee.cli.common import (
+    WORKERS_HELP,
     HelpFormatter,
     interval,
     natural_int,
@@ -33,7 +34,7 @@ from mlee.errors import ConfigError, MleeError
 from mlee.measuring import MeasuringOptions
 from mlee.records import Warning
 from mlee.runner import run_inference
-from mlee.sensors import SENSOR_NAMES
+from mlee.sensors import CHOICES
 from mlee.sensors.base import SensorOptions
 from mlee.sensors.cpu_model import parse_cpu_watts
 from mlee.trained_folder import trained_model
@@ -90,8 +91,9 @@ def parser() -> argparse.ArgumentParser:
         "--weights",
         default="pretrained",
         metavar="{pretrained,random,FILE}",
-        help="'pretrained' (downloaded once or installed), 'random', a file of weights, or the name of one "
-        "of several published weights, such as IMAGENET1K_V1 of torchvision",
+        help="'pretrained' (downloaded once or installed), 'random', a file with a state dict of PyTorch or .weights.h5 of "
+        "Keras for ImageNet's 1,000 classes, or the name of one of several published weights, such as IMAGENET1K_V1 of "
+        "torchvision",
     )
     what.add_argument(
         "--data-path",
@@ -130,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         type=natural_int,
         metavar="N",
-        help="processes, with TensorFlow threads, that load images",
+        help=WORKERS_HELP,
     )
     how.add_argument("--seed", type=seed, default=-1, help="seed of random weights and images; -1 draws and records one")
 
@@ -140,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["auto"],
         metavar="NAME",
-        help=f"auto, or any of {', '.join(SENSOR_NAMES)}; one that is named must work",
+        help=f"{CHOICES}; one that is named must work",
     )
     measuring.add_argument("--gpu-monitor-interval", type=interval, default=0.2, metavar="S", help="GPU sampling interval")
     measuring.add_argument("--cpu-monitor-interval", type=interval, default=0.2, metavar="S", help="CPU sampling interval")

@@ -41,7 +41,12 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--output-agglog-dir", type=Path, default=Path("results"), help="where result files are written")
     main.add_argument("--output-log-dir", type=Path, help="where each folder is kept as .tar.gz, if wanted")
-    main.add_argument("--external-log", type=Path, metavar="CSV", help="log of a wall meter: time (UTC), power_w")
+    main.add_argument(
+        "--external-log",
+        type=Path,
+        metavar="CSV",
+        help="log of a wall meter: time (UTC) or unix_s, power_w; give it at each merge",
+    )
     main.add_argument("--calibration", type=Path, metavar="FILE", help="calibration made by python -m mlee.calibrate")
     main.add_argument(
         "--verify", action="store_true", help="compute durations and energies again from the traces, and compare"

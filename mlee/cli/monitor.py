@@ -20,7 +20,7 @@ from mlee.errors import ConfigError, ResultError
 from mlee.files import write_atomically
 from mlee.monitor import Monitor
 from mlee.records import DeviceEnergy, Measurement
-from mlee.sensors import SENSOR_NAMES
+from mlee.sensors import CHOICES
 from mlee.units import with_unit
 
 _DESCRIPTION = """\
@@ -49,9 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--json", type=Path, metavar="FILE", help="write the report to FILE, too")
     main.add_argument("--interval", type=interval, default=0.2, metavar="S", help="sampling interval of all sensors")
-    main.add_argument(
-        "--sensors", nargs="+", default=["auto"], metavar="NAME", help=f"auto, or any of {', '.join(SENSOR_NAMES)}"
-    )
+    main.add_argument("--sensors", nargs="+", default=["auto"], metavar="NAME", help=CHOICES)
     main.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments, after --")
     return main
 

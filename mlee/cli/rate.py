@@ -67,7 +67,9 @@ def add_rating_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--rules", default="exact", choices=tuple(RULES), help="'2022' reproduces the published paper")
     group.add_argument("--mode", default=DEFAULT_MODE, metavar="MODE", help=f"how classes combine: {', '.join(MODES)}")
-    group.add_argument("--weights", type=Path, metavar="FILE", help="JSON file with the weight of each metric")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="JSON file {metric: weight}; metrics it does not name keep theirs"
+    )
     group.add_argument("--thresholds", metavar="FILE", help="JSON file with thresholds, or 'quantiles' of the rated data")
 
 

@@ -15,6 +15,7 @@ from mlee import __version__
 from mlee.backends import TRAINING_BACKEND_NAMES, training_backend
 from mlee.backends.training_base import AUTO_AUGMENT, INTERPOLATIONS, OPTIMIZERS, TrainingRequest
 from mlee.cli.common import (
+    WORKERS_HELP,
     HelpFormatter,
     interval,
     natural_int,
@@ -30,7 +31,7 @@ from mlee.cli.tables import summary_row, summary_table
 from mlee.errors import ConfigError
 from mlee.measuring import MeasuringOptions
 from mlee.records import RunResult
-from mlee.sensors import SENSOR_NAMES
+from mlee.sensors import CHOICES
 from mlee.sensors.cpu_model import parse_cpu_watts
 from mlee.training.schedule import SCHEDULERS
 from mlee.training_runner import resume_training, resumed_options, run_training
@@ -74,7 +75,13 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--version", action="version", version=f"mlee {__version__}")
     main.add_argument("--list-models", action="store_true", help="list the models of --backend, and stop")
-    main.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with an interrupted training")
+    main.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FOLDER",
+        help="go on with an interrupted training, with its options; only --sensors, --cpu-watts, "
+        "--warmup-batches and --quiet may stand beside",
+    )
 
     what = main.add_argument_group("model and data")
     what.add_argument("--backend", default="pytorch", choices=TRAINING_BACKEND_NAMES, help="software that trains the model")
@@ -164,7 +171,10 @@ def parser() -> argparse.ArgumentParser:
     )
     execution.add_argument("--compile", action="store_true", help="compile the model before the measurement")
     execution.add_argument(
-        "--workers", type=natural_int, metavar="N", help="processes, with TensorFlow threads, that load images"
+        "--workers",
+        type=natural_int,
+        metavar="N",
+        help=WORKERS_HELP,
     )
     execution.add_argument("--seed", type=seed, default=-1, help="seed of everything random; -1 draws and records one")
 
@@ -174,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["auto"],
         metavar="NAME",
-        help=f"auto, or any of {', '.join(SENSOR_NAMES)}; one that is named must work",
+        help=f"{CHOICES}; one that is named must work",
     )
     measuring.add_argument("--gpu-monitor-interval", type=interval, default=1.0, metavar="S", help="GPU sampling interval")
     measuring.add_argument("--cpu-monitor-interval", type=interval, default=1.0, metavar="S", help="CPU sampling interval")

@@ -20,6 +20,8 @@ _SENSORS: dict[str, tuple[str, str]] = {
 }
 #: The wall meter is joined after a run, when results are merged: there is nothing to open.
 SENSOR_NAMES = (*_SENSORS, EXTERNAL)
+#: What `--sensors` takes, for people.
+CHOICES = f"auto, or any of {', '.join(_SENSORS)}[:PROFILE]"
 AUTO = ("nvml", "rapl", "process")
 _EXTERNAL_HINT = "pass the meter's CSV to `python merge_results.py --external-log FILE` after the run"
 
@@ -43,7 +45,7 @@ def open_sensor(name: str, options: SensorOptions) -> Sensor:
     if base == EXTERNAL:
         raise SensorUnavailable("A wall meter is not read during a run.", _EXTERNAL_HINT)
     if base not in _SENSORS or (profile and base != "simulated"):
-        raise ConfigError(f"Unknown sensor '{name}'.", f"use auto or any of {', '.join(SENSOR_NAMES)}")
+        raise ConfigError(f"Unknown sensor '{name}'.", f"use {CHOICES}")
     if profile:
         options = replace(options, profile=profile)
     module, class_name = _SENSORS[base]
@@ -56,10 +58,10 @@ def check_names(names: Sequence[str]) -> list[str]:
     wanted = list(dict.fromkeys(names))
     bases = [name.partition(":")[0] for name in wanted]
     if not wanted:
-        raise ConfigError("--sensors names no sensor.", f"use auto or any of {', '.join(SENSOR_NAMES)}")
+        raise ConfigError("--sensors names no sensor.", f"use {CHOICES}")
     for name, base in zip(wanted, bases, strict=True):
         if base not in ("auto", *SENSOR_NAMES) or (base != name and base != "simulated"):
-            raise ConfigError(f"Unknown sensor '{name}'.", f"use auto or any of {', '.join(SENSOR_NAMES)}")
+            raise ConfigError(f"Unknown sensor '{name}'.", f"use {CHOICES}")
     if len(set(bases)) < len(bases):
         raise ConfigError(f"--sensors names one sensor twice: {', '.join(wanted)}.", "name each once")
     if "rapl" in wanted and "cpu_model" in wanted:

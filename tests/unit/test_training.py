@@ -278,7 +278,8 @@ def _training_of_imagenet(epochs: int) -> RunResult:
 def test_a_part_of_a_published_training_has_the_accuracy_of_pretrained_weights(
     epochs: int, accuracy: float, tmp_path: Path
 ) -> None:
-    inference = builders.run_result(dataset="imagenet", config=builders.config(batch_size=7))
+    published = replace(builders.run_result().model, weights="IMAGENET1K_V2")
+    inference = builders.run_result(dataset="imagenet", config=builders.config(batch_size=7), model=published)
     for result in (inference, _training_of_imagenet(epochs)):
         (tmp_path / f"{result.run_id}.json").write_text(store.to_json(result))
     table = load([tmp_path]).table.set_index("task")
