@@ -40,6 +40,9 @@ class Listener:
     def stage(self, text: str) -> None:
         """Begin something that takes a while."""
 
+    def folder(self, path: Path) -> None:
+        """Know where a training writes, as soon as it does."""
+
     def begin(self, samples: int, power_w: Callable[[], float | None], title: str) -> None:
         """Begin a timed pass over `samples`, called `title`; `power_w` tells the power now [W]."""
 

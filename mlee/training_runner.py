@@ -94,6 +94,7 @@ def _run(
         hosts = Hosts(backend.team, backend.resolved.device, backend.resolved.gpu_uuids, options)
         hosts.check_sensors()
         folder = ExperimentFolder(path or _make_folder(backend, options, started_at))
+        listener.folder(folder.path)
         with _leading(folder) if backend.team.leads else nullcontext():
             result = _train(request, backend, options, folder, hosts, listener, progress, started_at)
         return result, folder.path

@@ -27,7 +27,7 @@ class Screen(Listener):
     def __init__(self, model: str, *, quiet: bool) -> None:
         """Prepare the display; nothing is shown when quiet or when nobody looks (no terminal)."""
         self._model = model
-        self._quiet = quiet
+        self.quiet = quiet
         self._power: Callable[[], float | None] = lambda: None
         self._progress = Progress(
             SpinnerColumn(),
@@ -74,7 +74,7 @@ class Screen(Listener):
 
     def epoch(self, epoch: Epoch, epochs: int, *, estimated: bool) -> None:
         """Leave a line behind for an epoch that is done; under a terminal it stays above the bar."""
-        if self._quiet:
+        if self.quiet:
             return
         energy = ""
         if epoch.energy_j is not None and epoch.validation_energy_j is not None:

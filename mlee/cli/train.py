@@ -220,15 +220,24 @@ def main(arguments: Sequence[str]) -> int:
         path = args.resume.resolve()  # its name is that of the run
         kept = resumed_options(path)
         options = replace(kept, **{name: getattr(options, name) for name in _WITH_RESUME if name in given})
-        with Screen(path.name, quiet=quiet) as screen:
+        with _Screen(path.name, quiet=quiet) as screen:
             result, folder = resume_training(path, options, screen)
     else:
         request = _request(args)
-        with Screen(request.model, quiet=quiet) as screen:
+        with _Screen(request.model, quiet=quiet) as screen:
             result, folder = run_training(request, args.backend, options, screen)
-    if result is not None:
-        _show(result, folder, args.quiet)
+    if result is not None and not quiet:
+        _show(result, folder)
     return 0
+
+
+class _Screen(Screen):
+    """Shows how a training goes on; a quiet one names its folder when there is one, so that whoever ends it can go on."""
+
+    def folder(self, path: Path) -> None:
+        """Print the folder's name, unless another process speaks."""
+        if self.quiet and os.environ.get("RANK", "0") == "0":
+            print(path, flush=True)
 
 
 def _check_resume(arguments: Sequence[str]) -> set[str]:
@@ -257,10 +266,7 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
     return TrainingRequest(**given)
 
 
-def _show(result: RunResult, folder: Path, quiet: bool) -> None:
-    if quiet:
-        print(folder)
-        return
+def _show(result: RunResult, folder: Path) -> None:
     stdout.print(f"[green]done[/] {escape(result.model.name)}: {escape(str(folder))}", highlight=False, soft_wrap=True)
     stdout.print()
     stdout.print(summary_table("Training", [summary_row(result)], stdout.width))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mlee
 from mlee.errors import ConfigError
-from mlee.experiment import RESULT_FILE
+from mlee.experiment import PROGRESS_FILE, RESULT_FILE
 from mlee.records import Task
 from mlee.sweep.plan import Run, command_options
 from mlee.sweep.study import Ended, Study, said_folder
@@ -57,11 +57,18 @@ def run_one(folder: str, run: Run, lock: int | None = None) -> Ended:
 
 def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
     record = study.record(run)
+    begun = _begun_training(study, run)
+    if begun is None:
+        options = command_options(run, study.plan.options, str(study.folder))
+    else:
+        options = ["--resume", str(study.folder / begun), "--quiet"]
     # How it ended before must not hide how it ends now, whoever is killed meanwhile.
     record.with_suffix(".json").unlink(missing_ok=True)
-    command = [sys.executable, str(script(run.task)), *command_options(run, study.plan.options, str(study.folder))]
+    command = [sys.executable, str(script(run.task)), *options]
     started_s = time.monotonic()
     with open(record.with_suffix(".out"), "w", encoding="utf-8") as out, open(record.with_suffix(".log"), "wb") as log:
+        if begun is not None:  # it may be killed again before it says so itself
+            print(study.folder / begun, file=out, flush=True)
         process = subprocess.Popen(command, stdout=out, stderr=log, pass_fds=() if lock is None else (lock,))
         try:
             code = process.wait()
@@ -83,6 +90,12 @@ def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
         ended = Ended(seconds=seconds, reason=_reason(said) or how)
     study.write_end(run, ended)
     return ended
+
+
+def _begun_training(study: Study, run: Run) -> str | None:
+    """Return the folder of a training that was cut off and can go on."""
+    said = said_folder(study.record(run).with_suffix(".out"))
+    return said if run.task == "training" and said and (study.folder / said / PROGRESS_FILE).is_file() else None
 
 
 def _reason(said: str) -> str:

@@ -5,7 +5,7 @@
     study/
       study.json              the plan
       runs/0007.json          how run 7 ended: its folder, seconds, or the reason of its failure
-      runs/0007.log           what it said on standard error;  0007.out: the folder it wrote
+      runs/0007.log           what it said on standard error;  0007.out: the folder it writes
       infer_2026_11_23_...    experiment folders, as infer.py and train.py make them
 
 A run counts as complete when its folder holds a result, whoever was killed meanwhile; nothing has to be kept up to date.

@@ -26,6 +26,8 @@ from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
 from mlee.sweep.recipes import RECIPES
 from mlee.sweep.running import known_models, run_one
 from mlee.sweep.study import Ended, Study
+from mlee.training_progress import read_progress
+from mlee.training_records import TrainingOutcome
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 120
@@ -265,11 +267,12 @@ def test_a_resumed_study_keeps_its_plan(call: Call, tmp_path: Path) -> None:
     assert (code, "--seed cannot stand beside --resume" in said) == (2, True)
 
 
-def _start(folder: Path) -> subprocess.Popen[str]:
-    words = ["--models", "Tiny", "Small", "Large", "--backends", "simulated", "--repeats", "2", "--seed", "4"]
-    words += ["--data-path", "synthetic:100", "--output-dir", str(folder), *QUICK]
+STUDY = ("--models", "Tiny", "Small", "Large", "--backends", "simulated", "--repeats", "2", "--seed", "4")
+
+
+def _start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "mlee.sweep", *words],
+        [sys.executable, "-m", "mlee.sweep", "--output-dir", str(folder), *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -285,10 +288,29 @@ def _wait_for_results(folder: Path, count: int) -> None:
         time.sleep(0.05)
 
 
+def _wait_until_let_go(folder: Path) -> None:
+    """Wait until nothing of a study that was killed is left: a run may outlive its sweep."""
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        try:
+            with Study.open(folder).locked():
+                return
+        except ConfigError:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+
+
+def _resume(call: Call, folder: Path) -> str:
+    _wait_until_let_go(folder)
+    code, said = call("--resume", "--output-dir", str(folder))
+    assert code == 0, said
+    return said
+
+
 @pytest.mark.parametrize("end", ["group", "sweep", "Ctrl-C"])
 def test_a_study_that_is_killed_goes_on_and_repeats_nothing(end: str, call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    process = _start(folder)
+    process = _start(folder, *STUDY, "--data-path", "synthetic:100", *QUICK)
     _wait_for_results(folder, 2)
     if end == "group":
         os.killpg(process.pid, signal.SIGKILL)
@@ -301,13 +323,7 @@ def test_a_study_that_is_killed_goes_on_and_repeats_nothing(end: str, call: Call
         assert process.returncode == 130
         assert "--resume" in said
     complete = {path.parent.name for path in folder.glob("infer_*/result.json")}
-    code, found = call("--resume", "--output-dir", str(folder))
-    deadline_s = time.monotonic() + WAIT_S
-    while "is going on: another process holds it" in found:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-        code, found = call("--resume", "--output-dir", str(folder))
-    assert code == 0, found
+    _resume(call, folder)
     results = {path.parent.name for path in folder.glob("infer_*/result.json")}
     assert complete <= results
     assert len(results) == 6
@@ -388,3 +404,26 @@ def test_what_has_failed_now_is_not_left() -> None:
     ended = {runs[0].number: Ended(seconds=10.0, folder="a"), runs[1].number: Ended(seconds=1.0, reason="failed")}
     assert estimate(runs, ended, 0.0, runs[2:]).seconds == 20.0
     assert estimate(runs, ended, 0.0, []).seconds == 0.0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(times: int, call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    words = ["--task", "training", "--models", "Small", "--backends", "simulated", "--data-path", "synthetic:256"]
+    begin = [*words, *QUICK, "--epochs", "4"]
+    for number in range(times):
+        process = _start(folder, *(["--resume"] if number else begin))
+        deadline_s = time.monotonic() + WAIT_S
+        while not any(len(read_progress(path.parent).history) > number for path in folder.glob("train_*/progress.json")):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        _wait_until_let_go(folder)
+    _resume(call, folder)
+    (made,) = folder.glob("train_*")
+    result = load_result(made)
+    assert "resumed" in {warning.code for warning in result.warnings}
+    assert isinstance(result.outcome, TrainingOutcome)
+    assert len(result.outcome.history) == 4
+    assert "1 of 1 runs are complete" in _resume(call, folder).replace("\n", " ")
