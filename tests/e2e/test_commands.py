@@ -221,7 +221,7 @@ def _meter(clone: Clone) -> None:
 PREPARED: dict[str, Callable[[Clone], None]] = {
     "~/tensorflow_datasets": _records,
     "train.py --resume": _interrupted_training,
-    "merge_results.py --external-log": _meter,
+    "merge_results.py --external-log meter.csv --force": _meter,
 }
 
 
