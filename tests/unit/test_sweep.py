@@ -132,6 +132,19 @@ def test_estimates_come_from_runs_of_the_same_kind() -> None:
     assert estimate(runs, done, 5.0).seconds == 0
 
 
+def test_runs_at_the_same_time_take_their_share_of_the_time_and_never_less_than_the_longest() -> None:
+    runs = plan(repeats=50, seed=0).runs  # two models
+    first, other = runs[0], next(run for run in runs if run.kind != runs[0].kind)
+    ended = {first.number: Ended(seconds=3600.0, folder="a"), other.number: Ended(seconds=3600.0, folder="b")}
+    assert estimate(runs, ended, 0.0).seconds == 98 * 3600
+    found = estimate(runs, ended, 0.0, parallel=10)
+    assert (found.seconds, found.parallel) == (9.8 * 3600, 10)
+    ended[other.number] = Ended(seconds=36_000.0, folder="b")
+    left = [next(run for run in runs if run.number not in ended and run.kind == kind) for kind in (first.kind, other.kind)]
+    found = estimate(runs, ended, 0.0, left, parallel=10)
+    assert (found.seconds, found.parallel) == (36_000.0, 2)
+
+
 def test_studies_on_disk(tmp_path: Path) -> None:
     study = Study.begin(tmp_path / "s", plan())
     assert Study.open(tmp_path / "s").plan == study.plan
@@ -225,6 +238,18 @@ def test_a_folder_that_is_gone_runs_again(call: Call, tmp_path: Path) -> None:
     shutil.rmtree(next(folder.glob("infer_*")))
     code, said = call("--resume", "--output-dir", str(folder))
     assert (code, "1 of 2 runs are complete" in said, len(list(folder.glob("infer_*")))) == (0, True, 2)
+
+
+def test_the_time_left_is_that_of_as_many_jobs_as_run_at_a_time(call: Call, tmp_path: Path) -> None:
+    study = Study.begin(tmp_path / "s", plan(repeats=11, seed=0))
+    (tmp_path / "s" / "x").mkdir()
+    (tmp_path / "s" / "x" / "result.json").write_text("{}")
+    for run in study.plan.runs[:2]:
+        study.write_end(run, Ended(seconds=3600.0, folder="x"))
+    options = ["--resume", "--dry-run", "--output-dir", str(study.folder), "--cool-down", "60"]
+    assert "20 runs to do: about 20 h 19 min, " in call(*options, "--max-parallel", "4")[1]
+    said = call(*options, "--executor", "slurm", "--max-parallel", "4")[1]
+    assert "20 runs to do: about 5 h 00 min with 4 jobs at a time, " in said
 
 
 def test_a_study_that_goes_on_elsewhere_says_so(call: Call, tmp_path: Path) -> None:
