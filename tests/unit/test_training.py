@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mlee.datasets.training import open_training_data
 from mlee.errors import BackendError, ConfigError, DataError, ResultError
 from mlee.experiment import PLATFORM_FILE, PROGRESS_FILE, ExperimentFolder, load_result
 from mlee.measuring import MeasuringOptions
-from mlee.records import Outcome, RunResult, Warning
+from mlee.records import Device, Outcome, RunResult, Warning
 from mlee.results import store
 from mlee.results.limits import check_limits
 from mlee.results.load import load
@@ -457,63 +457,100 @@ def test_a_training_that_goes_on_is_not_started_a_second_time(tmp_path: Path, mo
     assert resume_training(folder, options(tmp_path))[0] is not None
 
 
-def _on_host(folder: Path, place: str, watts: float, slower_s: float) -> None:
+#: Two machines, each with one device, and its power [W].
+NODES = {"node1": 100.0, "node2": 300.0}
+
+
+def _on_host(path: Path, device: Device, watts: float, epoch: int, slower_s: float) -> None:
     """Write what one machine of a training measured: a steady power, and the windows of one epoch."""
-    path = folder / place
     path.mkdir(parents=True, exist_ok=True)
     head = {"format": "mlee-trace", "version": 1, "sensor": "simulated", "start_utc": "2026-11-23T15:04:05+00:00"}
-    head |= {"start_monotonic_s": 0.0, "devices": {"cpu0": {"kind": "cpu", "index": 0, "name": "CPU", "uuid": None}}}
-    rows = [f"{second},cpu0,{second * watts}," for second in range(121)]
+    head |= {"start_monotonic_s": 0.0, "devices": {"d": asdict(device)}}
+    rows = [f"{second},d,{second * watts}," for second in range(121)]
     (path / "trace_simulated.csv").write_text(
         "\n".join(["# " + json.dumps(head), "t_s,device,energy_j,power_w", *rows]) + "\n"
     )
-    end_s = 90.0 + slower_s
     windows = [
-        (10, "open", "epoch 1"),
-        (end_s, "close", "epoch 1"),
-        (95, "open", "validation 1"),
-        (115, "close", "validation 1"),
+        (10, "open", f"epoch {epoch}"),
+        (90 + slower_s, "close", f"epoch {epoch}"),
+        (95, "open", f"validation {epoch}"),
+        (115, "close", f"validation {epoch}"),
     ]
     lines = [f"{float(at_s)},{event},{name}" for at_s, event, name in windows]
     (path / "phases.csv").write_text("\n".join(["t_s,event,phase", *lines]) + "\n")
 
 
-def _on_two_hosts(folder: Path, factor: float) -> RunResult:
-    """Make a training on two machines, 100 W and 300 W; the energy of its epoch is multiplied by `factor`."""
+def _on_hosts(folder: Path, places: list[tuple[str, ...]], devices: dict[str, Device], factor: float = 1.0) -> RunResult:
+    """Make a training of which each process ran one epoch on the machines named, the leader first.
+
+    The energy of the last epoch is multiplied by `factor`.
+    """
     folder.mkdir()
-    _on_host(folder, ".", 100.0, 0.0)
-    _on_host(folder, "host_1", 300.0, 1.0)
-
-    def energy(host: str, joules: float) -> Any:
-        device = builders.device(kind="cpu", name=f"CPU on {host}", uuid=None)
-        return builders.cpu_energy(sensor="simulated", device=device, energy_j=joules, mean_power_w=joules / 101.0)
-
-    epoch = builders.epoch(duration_s=81.0, energy_j=32_300.0 * factor, validation_energy_j=8_000.0)
-    measured = builders.measurement(
-        duration_s=101.0,
-        devices=(energy("node1", 10_000.0), energy("node2", 32_300.0 * factor + 8_000.0 - 10_000.0)),
-        not_added=(),
-        idle_power_w=None,
-    )
+    measured, history = [], []
+    for number, nodes in enumerate(places, start=1):
+        path = folder if number == 1 else folder / f"resumed_{number - 1}"
+        hosts = []
+        for place, node in enumerate(nodes):
+            _on_host(path / f"host_{place}" if place else path, devices[node], NODES[node], number, float(place))
+            duration_s = 100.0 + place
+            energy_j = (80.0 + place + 20.0) * NODES[node] * (factor if number == len(places) else 1.0)
+            energy = builders.cpu_energy(
+                sensor="simulated", device=devices[node], energy_j=energy_j, mean_power_w=energy_j / duration_s
+            )
+            part = builders.measurement(duration_s=duration_s, devices=(energy,), not_added=(), idle_power_w=None)
+            hosts.append((node, part))
+        whole = side_by_side(hosts)
+        validation_j = 20.0 * sum(NODES[node] for node in nodes)
+        epoch = builders.epoch(
+            number=number,
+            duration_s=whole.duration_s - 20.0,
+            energy_j=(whole.energy_j or 0.0) - validation_j,
+            validation_energy_j=validation_j,
+        )
+        measured.append(whole)
+        history.append(epoch)
     return builders.run_result(
         run_id=folder.name,
         task="training",
-        config=builders.training_config(hosts=2, epochs=1),
-        outcome=TrainingOutcome(ended="epochs", history=(epoch,)),
-        measurements=(measured,),
+        config=builders.training_config(hosts=2, epochs=len(places)),
+        outcome=TrainingOutcome(ended="epochs", history=tuple(history)),
+        measurements=(one_after_the_other(measured),),
         idle=None,
         warnings=(),
     )
 
 
+CPUS = dict.fromkeys(NODES, Device(kind="cpu", index=0, name="CPU", uuid=None))
+GPUS = {node: Device(kind="gpu", index=0, name="A100", uuid=f"GPU-{node}") for node in NODES}
+
+
 def test_a_training_on_two_machines_is_verified_with_the_traces_of_each(tmp_path: Path) -> None:
-    verify(tmp_path / "a", _on_two_hosts(tmp_path / "a", 1.0))
+    both = [("node1", "node2")]
+    verify(tmp_path / "a", _on_hosts(tmp_path / "a", both, CPUS))
+    result = _on_hosts(tmp_path / "b", both, CPUS, 1.01)
     with pytest.raises(ResultError, match="epoch 1: energy_j"):
-        verify(tmp_path / "b", _on_two_hosts(tmp_path / "b", 1.01))
-    result = _on_two_hosts(tmp_path / "c", 1.0)
+        verify(tmp_path / "b", result)
+    result = _on_hosts(tmp_path / "c", both, CPUS)
     (tmp_path / "c" / "host_1" / "trace_simulated.csv").unlink()
     with pytest.raises(ResultError, match="epoch 1: energy_j"):
         verify(tmp_path / "c", result)
+
+
+@pytest.mark.parametrize("devices", [CPUS, GPUS], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("later", [("node1", "node2"), ("node2", "node1")], ids=["same order", "other leader"])
+def test_machines_may_change_their_places_when_a_training_goes_on(
+    later: tuple[str, ...], devices: dict[str, Device], tmp_path: Path
+) -> None:
+    places = [("node1", "node2"), later]
+    verify(tmp_path / "a", _on_hosts(tmp_path / "a", places, devices))
+    for name, factor in (("b", 1.01), ("c", 0.99)):
+        result = _on_hosts(tmp_path / name, places, devices, factor)
+        with pytest.raises(ResultError, match="epoch 2: energy_j"):
+            verify(tmp_path / name, result)
+    result = _on_hosts(tmp_path / "d", places, devices)
+    (tmp_path / "d" / "resumed_1" / "trace_simulated.csv").unlink()
+    with pytest.raises(ResultError, match="epoch 2: energy_j"):
+        verify(tmp_path / "d", result)
 
 
 def test_a_training_may_be_interrupted_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
