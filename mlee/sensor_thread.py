@@ -166,6 +166,7 @@ class SensorThread:
                     message=f"The trace of {self.sensor.name} ends early ({error}); its energy is still counted.",
                 )
             )
+            self._trace.close()
             self._trace = None
 
     def _run(self) -> None:

@@ -29,6 +29,7 @@ from mlee.experiment import PROGRESS_FILE, RESUMED_PREFIX
 from mlee.files import write_atomically
 from mlee.record_checks import Strict
 from mlee.records import Measurement, Warning
+from mlee.training.stretches import Stretch
 from mlee.training_records import Epoch
 
 CLASSES_FILE = "classes.json"
@@ -36,7 +37,10 @@ CLASSES_FILE = "classes.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgress(Strict):
-    """A training after its last whole epoch; `measured` is the sum of its windows, `resumed` counts its interruptions."""
+    """A training after its last whole epoch; `resumed` counts its interruptions.
+
+    `measured` is the sum of the windows of the last process, on so many `machines`, and `earlier` what those before it took.
+    """
 
     backend: str
     request: TrainingRequest
@@ -49,6 +53,14 @@ class TrainingProgress(Strict):
     warnings: tuple[Warning, ...]
     state_file: str
     resumed: int
+    earlier: tuple[Stretch, ...] = ()
+    machines: int = 1
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """What all processes took, in order."""
+        epochs = len(self.history) - sum(stretch.epochs for stretch in self.earlier)
+        return (*self.earlier, Stretch(measured=self.measured, epochs=epochs, machines=self.machines))
 
 
 @cache

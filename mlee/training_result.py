@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from mlee.backends.training_base import TrainingBackend, TrainingRequest
 from mlee.measuring import MeasuringOptions, with_idle
 from mlee.platform_info import machine, same_machine
-from mlee.records import ExecutionPlatform, RunResult, Warning
+from mlee.records import DeviceKind, ExecutionPlatform, RunResult, Warning
+from mlee.training.stretches import partly_measured, whole
 from mlee.training_progress import TrainingProgress
 from mlee.training_records import TrainingConfig, TrainingOutcome
 
 #: A number in a message, but for that of a device.
 _NUMBER = re.compile(r"(?<![\d.])(?<!GPU )(?<!package )\d[\d.]*")
+
+_KINDS: dict[DeviceKind, str] = {"gpu": "GPU", "cpu": "CPU", "dram": "memory (DRAM)", "system": "whole machine"}
 
 
 def training_result(
@@ -36,13 +39,25 @@ def training_result(
         outcome=TrainingOutcome(
             ended="epochs" if len(progress.history) == config.epochs else "early", history=progress.history
         ),
-        measurements=(with_idle(progress.measured, progress.idle),),
+        measurements=(with_idle(whole(progress.stretches), progress.idle),),
         idle=progress.idle,
         not_measured=dict(not_measured),
         sampler_cpu_s=progress.sampler_cpu_s,
-        warnings=progress.warnings,
+        warnings=(*progress.warnings, *_partly_measured(progress)),
         details={**backend.details, "resumed": progress.resumed},
     )
+
+
+def _partly_measured(progress: TrainingProgress) -> list[Warning]:
+    """Warn of devices that some processes measured and others did not: counted at the end, when all epochs are."""
+    warnings = []
+    for kind, epochs in partly_measured(progress.stretches).items():
+        message = (
+            f"The {_KINDS[kind]} was measured in {epochs} of {len(progress.history)} epochs only: "
+            "neither its energy nor that of the whole training is known."
+        )
+        warnings.append(Warning(code="coverage", message=message))
+    return warnings
 
 
 def collected_warnings(

@@ -142,6 +142,7 @@ def _train(
         write_atomically(folder.path / CLASSES_FILE, json.dumps(backend.classes) + "\n")
         log.info("run %s: training %s with %s on %s", folder.run_id, name, backend.name, backend.resolved.device)
     resumed = 0 if before is None else backend.team.share(next_part(folder.path))
+    taken: list[Measurement] = []
     with hosts.monitor(folder, resumed) as watched:
         if before is None:
             idle = _idle(hosts, watched, options, listener)
@@ -154,6 +155,7 @@ def _train(
             progress = replace(before, warnings=collected_warnings(before, remarks, backend), resumed=resumed)
         while not _ended(request, progress):
             epoch, measured = _run_epoch(request, backend, hosts, watched, listener, progress)
+            taken = [one_after_the_other([*taken, *measured])]
             history = (epoch,) if progress is None else (*progress.history, epoch)
             progress = TrainingProgress(
                 backend=backend.name,
@@ -161,12 +163,14 @@ def _train(
                 global_batch_size=backend.resolved.global_batch_size,
                 started_at=started_at if before is None else before.started_at,
                 history=history,
-                measured=one_after_the_other(measured if progress is None else [progress.measured, *measured]),
+                measured=taken[0],
                 idle=idle,
                 sampler_cpu_s=hosts.sampler_cpu_s(watched) + (0.0 if before is None else before.sampler_cpu_s),
                 warnings=collected_warnings(before, [*remarks, *hosts.warnings(watched)], backend),
                 state_file=f"state_{epoch.number:03d}{backend.state_suffix}",
                 resumed=resumed,
+                earlier=() if before is None else before.stretches,
+                machines=hosts.count,
             )
             if leads:
                 _keep(backend, folder.path, progress)

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--output-dir", type=Path, default=Path("studies/study"), help="folder of the study")
     how.add_argument("--dry-run", action="store_true", help="list the runs and the time they take, and stop")
     how.add_argument("--resume", action="store_true", help="go on with the study in --output-dir; complete runs stay")
-    how.add_argument("--cool-down", type=seconds, default=0.0, metavar="S", help="pause between two runs")
+    how.add_argument("--cool-down", type=seconds, default=0.0, metavar="S", help="pause between two runs; jobs do not wait")
 
     cluster = main.add_argument_group("cluster")
     cluster.add_argument(
@@ -95,9 +95,12 @@ def main(arguments: Sequence[str]) -> int:
         _check_resume(arguments)
     else:
         study = _new_study(args)
+    # Jobs run several at a time and do not wait for each other: nothing is cooled down.
+    on_slurm = args.executor == "slurm"
+    parallel, cool_down_s = (args.max_parallel, 0.0) if on_slurm else (1, args.cool_down)
     if args.dry_run:
         # A folder may hold an earlier study: none of its runs are those of a plan that was drawn just now.
-        _list(study.plan, _ended(study) if args.resume else {}, args.cool_down)
+        _list(study.plan, _ended(study) if args.resume else {}, cool_down_s, parallel)
         return 0
     _say_left_out(study.plan)
     with study.locked() as lock:
@@ -105,13 +108,13 @@ def main(arguments: Sequence[str]) -> int:
         left = [run for run in study.plan.runs if run.number not in ended or not ended[run.number].complete]
         if args.resume:
             stdout.print(f"{len(study.plan.runs) - len(left)} of {len(study.plan.runs)} runs are complete", highlight=False)
-        if args.executor == "slurm":  # whose nodes may differ, and each run says on which it was
+        if on_slurm:  # whose nodes may differ, and each run says on which it was
             ends = run_on_slurm(study, left, _slurm(args))
         else:
             _say_moved(study, ended)
-            ends = _run_here(study, left, args.cool_down, lock.fileno())
+            ends = _run_here(study, left, cool_down_s, lock.fileno())
         try:
-            _follow(study, ends, ended, args.cool_down)
+            _follow(study, ends, ended, cool_down_s, parallel)
         except KeyboardInterrupt as stop:
             stop.add_note(f"python -m mlee.sweep --resume --output-dir {study.folder} goes on")
             raise
@@ -184,7 +187,9 @@ def _run_here(study: Study, runs: Sequence[Run], cool_down_s: float, lock: int) 
         yield run, run_one(str(study.folder), run, lock)
 
 
-def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, Ended], cool_down_s: float) -> None:
+def _follow(
+    study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, Ended], cool_down_s: float, parallel: int
+) -> None:
     """Show how the study goes on: a bar under a terminal, and a line for each run that ends."""
     runs = study.plan.runs
     with Progress(
@@ -199,7 +204,7 @@ def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, En
         disable=not stdout.is_terminal,
     ) as progress:
         task = progress.add_task("study", total=len(runs), completed=_complete(ended), left="")
-        _show_left(progress, task, estimate(runs, ended, cool_down_s))
+        _show_left(progress, task, estimate(runs, ended, cool_down_s, parallel=parallel))
         waiting = [run for run in runs if run.number not in ended or not ended[run.number].complete]
         for run, end in ends:
             ended[run.number] = end
@@ -211,7 +216,7 @@ def _follow(study: Study, ends: Iterator[tuple[Run, Ended]], ended: dict[int, En
             progress.console.print(line, highlight=False, soft_wrap=True)
             progress.console.file.flush()  # a file or pipe that somebody follows
             progress.update(task, completed=_complete(ended))
-            _show_left(progress, task, estimate(runs, ended, cool_down_s, waiting))
+            _show_left(progress, task, estimate(runs, ended, cool_down_s, waiting, parallel))
 
 
 def _complete(ended: dict[int, Ended]) -> int:
@@ -219,7 +224,11 @@ def _complete(ended: dict[int, Ended]) -> int:
 
 
 def _show_left(progress: Progress, task: TaskID, found: Estimate) -> None:
-    progress.update(task, left="" if found.seconds is None else f"about {_duration(found.seconds)} left")
+    progress.update(task, left="" if found.seconds is None else f"about {_duration(found.seconds)} left{_at_a_time(found)}")
+
+
+def _at_a_time(found: Estimate) -> str:
+    return f" with {found.parallel} jobs at a time" if found.parallel > 1 else ""
 
 
 def _duration(seconds: float) -> str:
@@ -249,17 +258,19 @@ def _say_moved(study: Study, ended: dict[int, Ended]) -> None:
         )
 
 
-def _list(plan: Plan, ended: dict[int, Ended], cool_down_s: float) -> None:
+def _list(plan: Plan, ended: dict[int, Ended], cool_down_s: float, parallel: int) -> None:
     for run in plan.runs:
         end = ended.get(run.number)
         state = "" if end is None else " (complete)" if end.complete else " (failed before)"
         stdout.print(f"{run.number:4d}  {escape(run.title)}{state}", highlight=False, soft_wrap=True)
     _say_left_out(plan)
-    found = estimate(plan.runs, ended, cool_down_s)
+    found = estimate(plan.runs, ended, cool_down_s, parallel=parallel)
     if found.seconds is None:
         time_left = "how long is not known before the first has run"
     else:
-        time_left = f"about {_duration(found.seconds)}, {found.known} of them as long as others of their kind"
+        time_left = (
+            f"about {_duration(found.seconds)}{_at_a_time(found)}, {found.known} of them as long as others of their kind"
+        )
     stdout.print(f"{found.runs} runs to do: {time_left}", highlight=False, soft_wrap=True)
 
 

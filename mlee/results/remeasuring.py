@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,23 @@ CLOCK_S = 5e-6
 ROUNDING = 1e-4
 #: The highest power is looked for this far around a window [s].
 _AROUND_S = 1.0
+#: What the sampler says of a trace that it cannot write on.
+_TRACE_LOST = re.compile(r"The trace of (\w+) ends early ")
 CHANGED = "result.json or the trace was changed or damaged after the run"
 
 Traces = dict[tuple[str, Device], Trace]
 
 
 def lost_traces(result: RunResult) -> set[str]:
-    """Name the sensors whose traces ended before the run."""
-    return {warning.message.split()[3] for warning in result.warnings if warning.code == "trace-lost"}
+    """Name the sensors whose traces ended before the run; raises `ResultError` where a warning does not tell which."""
+    lost = set()
+    for warning in result.warnings:
+        if warning.code == "trace-lost":
+            found = _TRACE_LOST.match(warning.message)
+            if found is None:
+                raise ResultError(f"{result.run_id}: the warning trace-lost names no sensor: '{warning.message}'", CHANGED)
+            lost.add(found[1])
+    return lost
 
 
 def read_traces(folder: Path) -> Traces:

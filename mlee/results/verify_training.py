@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import fsum
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mlee.errors import ResultError
 from mlee.experiment import HOST_PREFIX, RESUMED_PREFIX
 from mlee.monitor import PHASES_FILE
-from mlee.records import AT_THE_WALL, DeviceEnergy, RunResult, Window
+from mlee.records import AT_THE_WALL, Device, DeviceEnergy, RunResult, Window
 from mlee.results.remeasuring import (
     CLOCK_S,
     Traces,
@@ -59,10 +59,15 @@ def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -
     whole_s = fsum(duration_s for _, duration_s, _ in stated)
     agree(f"{folder.name}: duration_s", measurement.duration_s, whole_s, _ROUNDING * whole_s)
     energies = [energy for energy in measurement.devices if energy.sensor not in AT_THE_WALL]
-    for energy in energies:
-        if energy.energy_j is not None:
-            check_mean_power(folder.name, energy, measurement.duration_s)
     ended = lost_traces(result)
+    broken = any(warning.code.startswith("sensor-") for warning in result.warnings)
+    known = {key for team in teams for part in team for key in part.traces}
+    for energy in energies:
+        if energy.energy_j is None:
+            continue
+        check_mean_power(folder.name, energy, measurement.duration_s)
+        if energy.sensor not in ended and known.isdisjoint(_keys(energy)):
+            raise ResultError(f"{folder.name}: there is no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
     for name, duration_s, energy_j in stated:
         # An epoch that ran again after an interruption counts as it was the last time.
         team = next((team for team in reversed(teams) if any(name in part.windows for part in team)), None)
@@ -71,12 +76,11 @@ def verify_training(folder: Path, result: RunResult, outcome: TrainingOutcome) -
         where = f"{folder.name}, {name}"
         found_s = max(part.windows[name].duration_s for part in team if name in part.windows)
         agree(f"{where}: duration_s", duration_s, found_s, CLOCK_S)
-        if energy_j is None or any(energy.sensor in ended or energy.energy_j is None for energy in energies):
+        if energy_j is None or any(energy.sensor in ended or (broken and energy.energy_j is None) for energy in energies):
             continue
-        again = [_again(where, energy, _machine(energy, energies, team), teams, name, result) for energy in energies]
-        known = [pair for pair in again if pair is not None]
-        if len(known) == len(again):
-            agree(f"{where}: energy_j", energy_j, fsum(joules for joules, _ in known), fsum(slack for _, slack in known))
+        again = _again(where, energies, team, name, result)
+        if again is not None:
+            agree(f"{where}: energy_j", energy_j, *again)
     if measurement.energy_j is not None:
         parts_j = [energy_j for _, _, energy_j in stated if energy_j is not None]
         if len(parts_j) == len(stated):
@@ -97,31 +101,31 @@ def _numbered(folder: Path, prefix: str) -> list[Path]:
     return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
-def _machine(energy: DeviceEnergy, energies: Iterable[DeviceEnergy], team: _Team) -> _Part | None:
-    """Return what was measured on a device's machine; `None` where it cannot be told which of several that is."""
-    if len(team) == 1:
-        return team[0]
-    hosts = list(dict.fromkeys(_host(each) for each in energies))
-    return team[hosts.index(_host(energy))] if len(hosts) == len(team) else None
-
-
-def _host(energy: DeviceEnergy) -> str:
-    """Return the end of a device's name that says on which of several machines it is."""
-    found = _ON_HOST.search(energy.device.name)
-    return found.group() if found else ""
+def _keys(energy: DeviceEnergy) -> list[tuple[str, Device]]:
+    """Return what a device may be called in traces: in a result, its name says on which of several machines it is."""
+    plain = replace(energy.device, name=_ON_HOST.sub("", energy.device.name))
+    return [(energy.sensor, energy.device), (energy.sensor, plain)]
 
 
 def _again(
-    where: str, energy: DeviceEnergy, machine: _Part | None, teams: Sequence[_Team], name: str, result: RunResult
+    where: str, energies: Sequence[DeviceEnergy], team: _Team, name: str, result: RunResult
 ) -> tuple[float, float] | None:
-    """Compute the energy of a device in a window again; nothing where only other parts of the training measured it."""
-    plain = replace(energy.device, name=energy.device.name.removesuffix(_host(energy)))
-    keys = [(energy.sensor, energy.device), (energy.sensor, plain)]
-    if not any(key in part.traces for key in keys for team in teams for part in team):
-        raise ResultError(f"{where}: there is no trace of {energy.device.name} (trace_{energy.sensor}.csv).")
-    if machine is None:
-        return None
-    trace = next((machine.traces[key] for key in keys if key in machine.traces), None)
-    if trace is None or name not in machine.windows:
-        return 0.0, 0.0
-    return remeasure(f"{where}, {energy.device.name}", energy, trace, machine.windows[name], result)
+    """Compute the energy of all devices in a window again, and how far the result may differ; `None` where a trace has none.
+
+    Devices of several machines may be called alike, and a machine has another place whenever the training goes on. For the
+    sum it does not matter which is which, only that each trace counts once.
+    """
+    left = [(part.windows[name], dict(part.traces)) for part in team if name in part.windows]
+    found: list[tuple[float, float]] = []
+    for energy in energies:
+        at = next(((key, *there) for there in left for key in _keys(energy) if key in there[1]), None)
+        if at is None:  # other parts of the training measured it
+            continue
+        key, window, traces = at
+        if energy.energy_j is None:  # measured in some epochs only, which its coverage says: in this one it allows nothing
+            energy = replace(energy, coverage=1.0)
+        again = remeasure(f"{where}, {energy.device.name}", energy, traces.pop(key), window, result)
+        if again is None:
+            return None
+        found.append(again)
+    return fsum(joules for joules, _ in found), fsum(slack for _, slack in found)

@@ -82,11 +82,23 @@ def _parameters(options: SlurmOptions) -> dict[str, Any]:
 
 
 def _end(study: Study, run: Run, job: Any) -> Ended:
-    """Return what the run wrote down; a job that was killed wrote nothing."""
+    """Return how the run ended, which is written down here for a job that could not do so.
+
+    A job may fail whose run is complete or goes on: killed after its end, or beside a job of an earlier submission. Such a
+    run keeps its record.
+    """
     try:
         found: Ended = job.result()
     except Exception as error:  # noqa: BLE001 - submitit raises what the job raised, or one of its own kinds for a job that was killed
         reason = f"job {job.job_id}: {type(error).__name__}: {str(error).strip()[:300]}"
         found = Ended(seconds=0.0, reason=reason)
-        study.write_end(run, found)
+        try:
+            with study.locked_run(run):
+                recorded = study.ended(run)
+                if recorded is None or not recorded.complete:
+                    study.write_end(run, found)
+        except ConfigError as going_on:
+            recorded, found = study.ended(run), Ended(seconds=0.0, reason=str(going_on))
+        if recorded is not None and recorded.complete:
+            return recorded
     return found

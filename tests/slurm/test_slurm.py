@@ -172,3 +172,27 @@ def test_a_study_goes_on_without_repeating_complete_runs(slurm: dict[str, str], 
     assert again.returncode == 0, again.stdout + again.stderr
     assert "1 of 2 runs are complete" in again.stdout
     assert len(list(folder.glob("infer_*"))) == 2
+
+
+def test_a_run_that_another_job_does_is_neither_repeated_nor_written_down_as_failed(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    options = ["--models", "Tiny", "--backends", "simulated", "--data-path", "synthetic:40"]
+    first = sweep(slurm, folder, *options, "--", "--idle-seconds", "0", "--sensors", "simulated")
+    assert first.returncode == 0, first.stdout + first.stderr
+    study = Study.open(folder)
+    (run,) = study.plan.runs
+    record = study.record(run).with_suffix(".json")
+    kept = record.read_bytes()
+    record.unlink()
+    study.record(run).with_suffix(".out").unlink()  # as if the run had just begun
+    with study.locked_run(run):
+        again = sweep(slurm, folder, "--resume")
+        assert again.returncode == 1, again.stdout + again.stderr
+        assert "is going on already" in again.stdout
+        assert not record.exists()
+        record.write_bytes(kept)
+    third = sweep(slurm, folder, "--resume")
+    assert "1 of 1 runs are complete" in third.stdout
+    assert len(list(folder.glob("infer_*"))) == 1

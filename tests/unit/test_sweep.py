@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,9 +23,10 @@ from mlee.errors import ConfigError, ResultError
 from mlee.experiment import PLATFORM_FILE, load_result
 from mlee.results.load import load
 from mlee.sweep.estimate import estimate
-from mlee.sweep.plan import Plan, SweepOptions, command_options, make_plan
+from mlee.sweep.plan import Plan, Run, SweepOptions, command_options, make_plan
 from mlee.sweep.recipes import RECIPES
 from mlee.sweep.running import known_models, run_one
+from mlee.sweep.slurm import SlurmOptions, run_on_slurm
 from mlee.sweep.study import Ended, Study
 from mlee.training_progress import read_progress
 from mlee.training_records import TrainingOutcome
@@ -132,6 +134,19 @@ def test_estimates_come_from_runs_of_the_same_kind() -> None:
     assert estimate(runs, done, 5.0).seconds == 0
 
 
+def test_runs_at_the_same_time_take_their_share_of_the_time_and_never_less_than_the_longest() -> None:
+    runs = plan(repeats=50, seed=0).runs  # two models
+    first, other = runs[0], next(run for run in runs if run.kind != runs[0].kind)
+    ended = {first.number: Ended(seconds=3600.0, folder="a"), other.number: Ended(seconds=3600.0, folder="b")}
+    assert estimate(runs, ended, 0.0).seconds == 98 * 3600
+    found = estimate(runs, ended, 0.0, parallel=10)
+    assert (found.seconds, found.parallel) == (9.8 * 3600, 10)
+    ended[other.number] = Ended(seconds=36_000.0, folder="b")
+    left = [next(run for run in runs if run.number not in ended and run.kind == kind) for kind in (first.kind, other.kind)]
+    found = estimate(runs, ended, 0.0, left, parallel=10)
+    assert (found.seconds, found.parallel) == (36_000.0, 2)
+
+
 def test_studies_on_disk(tmp_path: Path) -> None:
     study = Study.begin(tmp_path / "s", plan())
     assert Study.open(tmp_path / "s").plan == study.plan
@@ -225,6 +240,18 @@ def test_a_folder_that_is_gone_runs_again(call: Call, tmp_path: Path) -> None:
     shutil.rmtree(next(folder.glob("infer_*")))
     code, said = call("--resume", "--output-dir", str(folder))
     assert (code, "1 of 2 runs are complete" in said, len(list(folder.glob("infer_*")))) == (0, True, 2)
+
+
+def test_the_time_left_is_that_of_as_many_jobs_as_run_at_a_time(call: Call, tmp_path: Path) -> None:
+    study = Study.begin(tmp_path / "s", plan(repeats=11, seed=0))
+    (tmp_path / "s" / "x").mkdir()
+    (tmp_path / "s" / "x" / "result.json").write_text("{}")
+    for run in study.plan.runs[:2]:
+        study.write_end(run, Ended(seconds=3600.0, folder="x"))
+    options = ["--resume", "--dry-run", "--output-dir", str(study.folder), "--cool-down", "60"]
+    assert "20 runs to do: about 20 h 19 min, " in call(*options, "--max-parallel", "4")[1]
+    said = call(*options, "--executor", "slurm", "--max-parallel", "4")[1]
+    assert "20 runs to do: about 5 h 00 min with 4 jobs at a time, " in said
 
 
 def test_a_study_that_goes_on_elsewhere_says_so(call: Call, tmp_path: Path) -> None:
@@ -375,6 +402,64 @@ def test_a_job_does_not_repeat_what_another_job_has_done_or_does(call: Call, tmp
     assert len(list(folder.glob("infer_*"))) == 1
     with study.locked_run(run), pytest.raises(ConfigError, match=r"Tiny .* is going on already"):
         run_one(str(folder), run)
+
+
+class _FailedJob:
+    """A job of a cluster whose function raised, or that was killed."""
+
+    job_id = "7_0"
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Ended:
+        raise RuntimeError("Job (task=0) failed during processing")
+
+
+class _Executor:
+    """Stands for submitit's: every job fails."""
+
+    def __init__(self, folder: Path) -> None:
+        pass
+
+    def update_parameters(self, **parameters: object) -> None:
+        pass
+
+    def map_array(self, function: object, folders: list[str], runs: list[Run]) -> list[_FailedJob]:
+        return [_FailedJob() for _ in runs]
+
+
+@pytest.fixture
+def failing_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(SlurmExecutor=_Executor))
+
+
+@pytest.mark.usefixtures("failing_jobs")
+def test_a_job_that_fails_leaves_a_complete_run_as_it_is(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path, plan())
+    complete, told, failed = study.plan.runs[:3]
+    for run in (complete, told):
+        (tmp_path / f"infer_{run.number}").mkdir()
+        (tmp_path / f"infer_{run.number}" / "result.json").write_text("{}")
+    ended = Ended(seconds=12.0, folder=f"infer_{complete.number}")
+    study.write_end(complete, ended)
+    study.record(told).with_suffix(".out").write_text(f"/study/infer_{told.number}\n")  # its watcher was killed
+    study.write_end(failed, Ended(seconds=3.0, reason="an earlier one"))
+    found = dict(run_on_slurm(study, (complete, told, failed), SlurmOptions()))
+    assert found[complete] == study.ended(complete) == ended
+    assert found[told] == study.ended(told) == Ended(seconds=0.0, folder=f"infer_{told.number}")
+    assert found[failed] == study.ended(failed)
+    assert found[failed].reason == "job 7_0: RuntimeError: Job (task=0) failed during processing"
+
+
+@pytest.mark.usefixtures("failing_jobs")
+def test_a_run_on_which_another_job_works_is_not_written_down_as_failed(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path, plan())
+    run = study.plan.runs[0]
+    with study.locked_run(run):
+        ((_, found),) = run_on_slurm(study, (run,), SlurmOptions())
+    assert "is going on already" in (found.reason or "")
+    assert study.ended(run) is None
 
 
 def test_a_study_is_rated_without_a_word_about_its_plan(call: Call, tmp_path: Path) -> None:

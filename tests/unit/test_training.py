@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mlee.datasets.training import open_training_data
 from mlee.errors import BackendError, ConfigError, DataError, ResultError
 from mlee.experiment import PLATFORM_FILE, PROGRESS_FILE, ExperimentFolder, load_result
 from mlee.measuring import MeasuringOptions
-from mlee.records import Outcome, RunResult, Warning
+from mlee.records import Device, DeviceEnergy, Outcome, RunResult, Warning
 from mlee.results import store
 from mlee.results.limits import check_limits
 from mlee.results.load import load
@@ -34,6 +34,7 @@ from mlee.results.verify import verify
 from mlee.trained_folder import trained_model
 from mlee.training.early import should_stop
 from mlee.training.schedule import learning_rate
+from mlee.training.stretches import Stretch, partly_measured, whole
 from mlee.training.summing import one_after_the_other, side_by_side
 from mlee.training_progress import read_progress
 from mlee.training_records import TrainingOutcome
@@ -147,6 +148,86 @@ def test_windows_add_up() -> None:
     assert (found_gpu.energy_j, found_gpu.coverage) == (500.0, 0.125)
     assert found_gpu.mean_power_w == 200.0
     assert found_gpu.energy_uncertainty_j == 5.0 + 15.0 * 200.0
+
+
+def _stretch(*energies: DeviceEnergy, epochs: int = 1, machines: int = 1) -> Stretch:
+    measured = builders.measurement(duration_s=36.0, devices=energies, not_added=(), idle_power_w=None)
+    return Stretch(measured=measured, epochs=epochs, machines=machines)
+
+
+def _gpu(name: str = "A100", uuid: str = "GPU-a", **fields: Any) -> DeviceEnergy:
+    device = builders.device(name=name, uuid=uuid)
+    return builders.device_energy(
+        **{"device": device, "energy_j": 3600.0, "mean_power_w": 100.0, "energy_uncertainty_j": 10.0, **fields}
+    )
+
+
+@pytest.mark.parametrize("later", [_gpu(), _gpu(uuid="GPU-b")], ids=["same GPU", "other GPU"])
+def test_a_training_that_went_on_with_another_device_has_missed_nothing(later: DeviceEnergy) -> None:
+    found = whole([_stretch(_gpu()), _stretch(later)])
+    assert (found.duration_s, found.energy_j, found.energy_uncertainty_j, found.coverage) == (72.0, 7200.0, 20.0, 1.0)
+    # Over the whole training: the mean power of two devices that took turns is half of what each had in its turn.
+    assert sum(energy.mean_power_w or 0.0 for energy in found.devices) == 100.0
+
+
+def test_a_training_that_went_on_on_other_nodes_has_missed_nothing() -> None:
+    stretches = [
+        _stretch(_gpu(f"A100 on n{first}", "GPU-a"), _gpu(f"A100 on n{first + 1}", "GPU-b"), machines=2) for first in (1, 3)
+    ]
+    found = whole(stretches)
+    assert (found.energy_j, found.energy_uncertainty_j, found.coverage) == (14_400.0, 40.0, 1.0)
+
+
+def test_a_device_that_was_lost_is_missing_in_its_own_stretch_alone() -> None:
+    before, after = _stretch(_gpu(coverage=0.5, energy_j=1800.0, energy_uncertainty_j=1810.0)), _stretch(_gpu(uuid="GPU-b"))
+    found = whole([before, after])
+    assert (found.energy_j, found.energy_uncertainty_j, found.coverage) == (5400.0, 1820.0, 0.75)
+
+
+def test_a_kind_of_device_that_some_epochs_lack_has_no_energy() -> None:
+    cpu = builders.cpu_energy(energy_j=360.0, mean_power_w=10.0)
+    for stretches in (
+        [_stretch(_gpu(), cpu), _stretch(_gpu(), epochs=2)],
+        [_stretch(_gpu(), epochs=2), _stretch(_gpu(), cpu)],
+    ):
+        assert partly_measured(stretches) == {"cpu": 1}
+        found = whole(stretches)
+        gpu_j, cpu_j = (energy.energy_j for energy in found.devices)
+        assert (found.energy_j, found.scope, gpu_j, cpu_j) == (None, ("gpu",), 7200.0, None)
+        assert (found.coverage, found.devices[1].mean_power_w) == (0.5, None)
+    model = builders.cpu_energy(device=builders.device(kind="cpu", name="CPU model", uuid=None), sensor="cpu_model")
+    assert partly_measured([_stretch(_gpu(), cpu), _stretch(_gpu(), model)]) == {}
+
+
+def test_what_is_not_added_is_summed_by_the_same_rule() -> None:
+    def stretch(*inside: DeviceEnergy) -> Stretch:
+        return replace(_stretch(_gpu()), measured=replace(_stretch(_gpu()).measured, not_added=inside))
+
+    core, other = (builders.cpu_energy(device=builders.device(kind="cpu", name=f"core of {name}")) for name in "ab")
+    whole_machine = builders.cpu_energy(device=builders.device(kind="system", name="psys"))
+    found = whole([stretch(core, whole_machine), stretch(other)])
+    assert [(energy.device.name, energy.energy_j, energy.coverage) for energy in found.not_added] == [
+        ("core of a", 500.0, 1.0),
+        ("psys", None, 0.5),
+        ("core of b", 500.0, 1.0),
+    ]
+    assert found.energy_j == 7200.0
+
+
+def test_a_kind_of_device_that_some_machines_lack_in_some_epochs_has_no_energy() -> None:
+    gpus = [_gpu(f"A100 on n{number}", f"GPU-{number}") for number in (1, 2)]
+    cpus = [
+        builders.cpu_energy(device=builders.device(kind="cpu", index=index, name=f"package-{index} on n{number}", uuid=None))
+        for number in (1, 2)
+        for index in (0, 1)
+    ]
+    everywhere, on_one = _stretch(*gpus, *cpus, machines=2), _stretch(*gpus, *cpus[:2], epochs=3, machines=2)
+    assert partly_measured([everywhere, on_one]) == {"cpu": 1}
+    assert whole([everywhere, on_one]).energy_j is None
+    assert partly_measured([on_one, on_one]) == {}
+    assert whole([on_one, on_one]).energy_j is not None
+    alone = _stretch(_gpu(), _gpu(uuid="GPU-2"), *(replace(cpu, device=builders.device(kind="cpu")) for cpu in cpus[:1]))
+    assert partly_measured([everywhere, alone]) == {}
 
 
 def test_a_window_without_energy_leaves_the_sum_without() -> None:
@@ -319,7 +400,9 @@ class _Stopped(Exception):
     """Stands for whatever ends a process."""
 
 
-def _interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, method: str = "train_epoch") -> Path:
+def _interrupted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, method: str = "train_epoch", **fields: Any
+) -> Path:
     """Run a training that is cut off in the epoch after `after`; return its folder."""
     original = getattr(SimulatedTraining, method)
     calls = 0
@@ -334,7 +417,7 @@ def _interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, m
     with monkeypatch.context() as patch:
         patch.setattr(SimulatedTraining, method, cut_off)
         with pytest.raises(_Stopped):
-            run_training(REQUEST, "simulated", options(folder))
+            run_training(REQUEST, "simulated", options(folder, **fields))
     (path,) = folder.glob("train_*")
     return path
 
@@ -379,6 +462,75 @@ def test_a_training_that_goes_on_elsewhere_says_so(monkeypatch: pytest.MonkeyPat
     assert [warning.code for warning in result.warnings] == ["resumed", "moved"]
     assert f"began on node7 (Test CPU) and went on on {began['host']} ({began['cpu_name']})" in result.warnings[1].message
     assert load_result(folder).platform.host == began["host"]
+
+
+def _halved(result: RunResult, number: int) -> RunResult:
+    """Take half of an epoch's energy away, and of the whole as much."""
+    assert isinstance(result.outcome, TrainingOutcome)
+    history = list(result.outcome.history)
+    gone_j = (history[number - 1].energy_j or 0.0) / 2
+    history[number - 1] = replace(history[number - 1], energy_j=gone_j)
+    (measured,) = result.measurements
+    devices = [
+        energy
+        if energy.energy_j is None or energy.energy_j < gone_j
+        else replace(
+            energy, energy_j=energy.energy_j - gone_j, mean_power_w=(energy.energy_j - gone_j) / measured.duration_s
+        )
+        for energy in measured.devices
+    ]
+    return replace(
+        result,
+        outcome=replace(result.outcome, history=tuple(history)),
+        measurements=(replace(measured, devices=tuple(devices)),),
+    )
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["now", "progress of an earlier version"])
+def test_a_training_that_goes_on_with_another_device_is_measured_wholly(
+    old: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = _interrupted(tmp_path, monkeypatch, after=1)
+    if old:
+        path = folder / PROGRESS_FILE
+        known = json.loads(path.read_text())
+        path.write_text(json.dumps({name: value for name, value in known.items() if name not in ("earlier", "machines")}))
+    result, _ = resume_training(folder, options(tmp_path, sensors=("simulated:square",)))
+    assert result is not None
+    assert [warning.code for warning in result.warnings] == ["resumed"]
+    (measured,) = result.measurements
+    assert [energy.device.name for energy in measured.devices] == [
+        "simulated device, profile 'steady'",
+        "simulated device, profile 'square'",
+    ]
+    assert measured.coverage == 1.0
+    assert measured.energy_uncertainty_j == pytest.approx(0, abs=0.1 * (measured.energy_j or 0.0))
+    verify(folder, result)
+    for number in (1, 2):
+        with pytest.raises(ResultError, match=f"epoch {number}: energy_j"):
+            verify(folder, _halved(result, number))
+
+
+@pytest.mark.parametrize("more_first", [True, False])
+def test_a_kind_of_device_that_not_every_process_measured_is_told(
+    more_first: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sensors = [("simulated", "cpu_model"), ("simulated",)]
+    first, later = sensors if more_first else reversed(sensors)
+    folder = _interrupted(tmp_path, monkeypatch, after=1, sensors=first)
+    result, _ = resume_training(folder, options(tmp_path, sensors=later))
+    assert result is not None
+    assert [warning.code for warning in result.warnings] == ["resumed", "coverage", "coverage"]
+    count = 1 if more_first else 2
+    assert f"The CPU was measured in {count} of 3 epochs only" in result.warnings[1].message
+    assert f"The memory (DRAM) was measured in {count} of 3 epochs only" in result.warnings[2].message
+    (measured,) = result.measurements
+    assert (measured.energy_j, measured.scope) == (None, ("system",))
+    assert math.isnan(load([folder]).table.loc[0, "energy_per_epoch"])
+    verify(folder, result)
+    for number in (1, 3):  # with the CPU, and without
+        with pytest.raises(ResultError, match=f"epoch {number}: energy_j"):
+            verify(folder, _halved(result, number))
 
 
 def test_every_machine_that_a_training_went_on_on_is_named() -> None:
@@ -458,63 +610,104 @@ def test_a_training_that_goes_on_is_not_started_a_second_time(tmp_path: Path, mo
     assert resume_training(folder, options(tmp_path))[0] is not None
 
 
-def _on_host(folder: Path, place: str, watts: float, slower_s: float) -> None:
+#: Machines, each with one device, and its power [W].
+NODES = {"node1": 100.0, "node2": 300.0, "node3": 200.0, "node4": 50.0}
+
+
+def _on_host(path: Path, device: Device, watts: float, epoch: int, slower_s: float) -> None:
     """Write what one machine of a training measured: a steady power, and the windows of one epoch."""
-    path = folder / place
     path.mkdir(parents=True, exist_ok=True)
     head = {"format": "mlee-trace", "version": 1, "sensor": "simulated", "start_utc": "2026-11-23T15:04:05+00:00"}
-    head |= {"start_monotonic_s": 0.0, "devices": {"cpu0": {"kind": "cpu", "index": 0, "name": "CPU", "uuid": None}}}
-    rows = [f"{second},cpu0,{second * watts}," for second in range(121)]
+    head |= {"start_monotonic_s": 0.0, "devices": {"d": asdict(device)}}
+    rows = [f"{second},d,{second * watts}," for second in range(121)]
     (path / "trace_simulated.csv").write_text(
         "\n".join(["# " + json.dumps(head), "t_s,device,energy_j,power_w", *rows]) + "\n"
     )
-    end_s = 90.0 + slower_s
     windows = [
-        (10, "open", "epoch 1"),
-        (end_s, "close", "epoch 1"),
-        (95, "open", "validation 1"),
-        (115, "close", "validation 1"),
+        (10, "open", f"epoch {epoch}"),
+        (90 + slower_s, "close", f"epoch {epoch}"),
+        (95, "open", f"validation {epoch}"),
+        (115, "close", f"validation {epoch}"),
     ]
     lines = [f"{float(at_s)},{event},{name}" for at_s, event, name in windows]
     (path / "phases.csv").write_text("\n".join(["t_s,event,phase", *lines]) + "\n")
 
 
-def _on_two_hosts(folder: Path, factor: float) -> RunResult:
-    """Make a training on two machines, 100 W and 300 W; the energy of its epoch is multiplied by `factor`."""
+def _on_hosts(folder: Path, places: list[tuple[str, ...]], devices: dict[str, Device], factor: float = 1.0) -> RunResult:
+    """Make a training of which each process ran one epoch on the machines named, the leader first.
+
+    The energy of the last epoch is multiplied by `factor`.
+    """
     folder.mkdir()
-    _on_host(folder, ".", 100.0, 0.0)
-    _on_host(folder, "host_1", 300.0, 1.0)
-
-    def energy(host: str, joules: float) -> Any:
-        device = builders.device(kind="cpu", name=f"CPU on {host}", uuid=None)
-        return builders.cpu_energy(sensor="simulated", device=device, energy_j=joules, mean_power_w=joules / 101.0)
-
-    epoch = builders.epoch(duration_s=81.0, energy_j=32_300.0 * factor, validation_energy_j=8_000.0)
-    measured = builders.measurement(
-        duration_s=101.0,
-        devices=(energy("node1", 10_000.0), energy("node2", 32_300.0 * factor + 8_000.0 - 10_000.0)),
-        not_added=(),
-        idle_power_w=None,
-    )
+    stretches, history = [], []
+    for number, nodes in enumerate(places, start=1):
+        path = folder if number == 1 else folder / f"resumed_{number - 1}"
+        hosts = []
+        for place, node in enumerate(nodes):
+            _on_host(path / f"host_{place}" if place else path, devices[node], NODES[node], number, float(place))
+            duration_s = 100.0 + place
+            energy_j = (80.0 + place + 20.0) * NODES[node] * (factor if number == len(places) else 1.0)
+            energy = builders.cpu_energy(
+                sensor="simulated", device=devices[node], energy_j=energy_j, mean_power_w=energy_j / duration_s
+            )
+            part = builders.measurement(duration_s=duration_s, devices=(energy,), not_added=(), idle_power_w=None)
+            hosts.append((node, part))
+        summed = side_by_side(hosts)
+        validation_j = 20.0 * sum(NODES[node] for node in nodes)
+        epoch = builders.epoch(
+            number=number,
+            duration_s=summed.duration_s - 20.0,
+            energy_j=(summed.energy_j or 0.0) - validation_j,
+            validation_energy_j=validation_j,
+        )
+        stretches.append(Stretch(measured=one_after_the_other([summed]), epochs=1, machines=len(nodes)))
+        history.append(epoch)
     return builders.run_result(
         run_id=folder.name,
         task="training",
-        config=builders.training_config(hosts=2, epochs=1),
-        outcome=TrainingOutcome(ended="epochs", history=(epoch,)),
-        measurements=(measured,),
+        config=builders.training_config(hosts=2, epochs=len(places)),
+        outcome=TrainingOutcome(ended="epochs", history=tuple(history)),
+        measurements=(whole(stretches),),
         idle=None,
         warnings=(),
     )
 
 
+CPUS = dict.fromkeys(NODES, Device(kind="cpu", index=0, name="CPU", uuid=None))
+GPUS = {node: Device(kind="gpu", index=0, name="A100", uuid=f"GPU-{node}") for node in NODES}
+
+
 def test_a_training_on_two_machines_is_verified_with_the_traces_of_each(tmp_path: Path) -> None:
-    verify(tmp_path / "a", _on_two_hosts(tmp_path / "a", 1.0))
+    both = [("node1", "node2")]
+    verify(tmp_path / "a", _on_hosts(tmp_path / "a", both, CPUS))
+    result = _on_hosts(tmp_path / "b", both, CPUS, 1.01)
     with pytest.raises(ResultError, match="epoch 1: energy_j"):
-        verify(tmp_path / "b", _on_two_hosts(tmp_path / "b", 1.01))
-    result = _on_two_hosts(tmp_path / "c", 1.0)
+        verify(tmp_path / "b", result)
+    result = _on_hosts(tmp_path / "c", both, CPUS)
     (tmp_path / "c" / "host_1" / "trace_simulated.csv").unlink()
     with pytest.raises(ResultError, match="epoch 1: energy_j"):
         verify(tmp_path / "c", result)
+
+
+@pytest.mark.parametrize("devices", [CPUS, GPUS], ids=["cpu", "gpu"])
+@pytest.mark.parametrize(
+    "later",
+    [("node1", "node2"), ("node2", "node1"), ("node2",), ("node3", "node4"), ("node3",)],
+    ids=["same order", "other leader", "one is gone", "others", "one other"],
+)
+def test_machines_may_change_their_places_when_a_training_goes_on(
+    later: tuple[str, ...], devices: dict[str, Device], tmp_path: Path
+) -> None:
+    places = [("node1", "node2"), later]
+    verify(tmp_path / "a", _on_hosts(tmp_path / "a", places, devices))
+    for name, factor in (("b", 1.01), ("c", 0.99), ("half", 0.5), ("more", 1.5)):
+        result = _on_hosts(tmp_path / name, places, devices, factor)
+        with pytest.raises(ResultError, match="epoch 2: energy_j"):
+            verify(tmp_path / name, result)
+    result = _on_hosts(tmp_path / "d", places, devices)
+    (tmp_path / "d" / "resumed_1" / "trace_simulated.csv").unlink()
+    with pytest.raises(ResultError, match=r"epoch 2: energy_j|there is no trace of A100"):
+        verify(tmp_path / "d", result)
 
 
 def test_a_training_may_be_interrupted_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from mlee.backends.base import InferenceRequest
 from mlee.errors import ResultError
 from mlee.experiment import RESULT_FILE, load_result
 from mlee.measuring import MeasuringOptions
-from mlee.records import Measurement, RunResult
+from mlee.readings import Reading
+from mlee.records import Measurement, RunResult, Warning
 from mlee.results import store
+from mlee.results.merge import MergeOptions, merge
 from mlee.results.verify import verify
 from mlee.runner import run_inference
+from mlee.traces import TraceWriter
 
 
 def run(output: Path, interval_s: float, sensors: tuple[str, ...] = ("simulated:square", "process")) -> Path:
@@ -154,3 +158,37 @@ def test_a_missing_trace_is_named(folder: Path) -> None:
     (folder / "trace_simulated.csv").unlink()
     with pytest.raises(ResultError, match=r"has no trace of simulated device.* \(trace_simulated\.csv\)"):
         verify(folder, load_result(folder))
+
+
+def test_a_trace_that_the_sampler_could_not_write_on_is_not_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write, left = TraceWriter.write, 3
+
+    def full(self: TraceWriter, readings: Sequence[Reading | None]) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, readings)
+
+    monkeypatch.setattr(TraceWriter, "write", full)
+    path = run(tmp_path, 0.02, ("simulated:square",))
+    result = load_result(path)
+    assert [warning.code for warning in result.warnings] == ["trace-lost"]
+    verify(path, result)
+    with pytest.raises(ResultError, match="simulated device"):
+        verify(path, replace(result, warnings=()))
+
+
+@pytest.mark.parametrize("message", ["disk full", "", "The trace of", "The trace of its sensor"])
+def test_a_lost_trace_of_no_sensor_is_a_reason_for_that_folder_alone(
+    message: str, finished: Path, folder: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(folder, tmp_path / "infer_2026_11_23_15_04_05")
+    warnings = (Warning(code="trace-lost", message=message),)
+    _forge(folder, lambda result: replace(result, run_id=other.name, warnings=warnings))
+    (folder / RESULT_FILE).rename(other / RESULT_FILE)
+    found = list(merge([other, finished], MergeOptions(results_dir=tmp_path / "results", verify=True), lambda done: None))
+    assert [merged.result is None for merged in found] == [True, False]
+    assert f"the warning trace-lost names no sensor: '{message}'" in (found[0].reason or "")
