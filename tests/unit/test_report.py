@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,16 @@ from mlee.cli import common, report
 from mlee.records import RunResult, Warning
 from mlee.results import store
 from tests import builders
+from tests.unit import test_foreign as foreign
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "imageneteff22" / "results"
+
+#: By the tool that wrote it: name and content of a table.
+TABLES = {
+    "STREP": ("table.csv", foreign.STREP),
+    "MLflow": ("runs.csv", foreign.mlflow("metrics.acc,params.model", "0.9,Net", "0.8,Other")),
+    "CodeCarbon": ("emissions.csv", foreign.emissions(foreign.emissions_row())),
+}
 
 Call = Callable[..., tuple[int, str]]
 
@@ -174,6 +183,44 @@ def test_settings_that_differ_are_listed(call: Call, results: Path, tmp_path: Pa
     path.write_text(json.dumps(document))
     assert call()[0] == 0
     assert "batch size 1; 32" in text_of(tmp_path / "report.pdf")
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["alone", "beside a result of ours"])
+@pytest.mark.parametrize("tool", TABLES)
+def test_tables_of_other_tools(call: Call, tmp_path: Path, tool: str, mixed: bool) -> None:
+    """Their groups have no runs of which anything but the values is known."""
+    folder = write(tmp_path / "results", *([result("Ours", 1)] if mixed else []))
+    name, table = TABLES[tool]
+    foreign.write(folder, table, foreign.META if tool == "STREP" else None, name)
+    code, said = call()
+    assert code == 0, said
+    text = text_of(tmp_path / "report.pdf")
+    rows = {"STREP": 2, "MLflow": 2, "CodeCarbon": 1}[tool]
+    runs = {"STREP": 3, "MLflow": 2, "CodeCarbon": 1}[tool]
+    assert "it says no more about how it was measured" in text
+    assert f"{runs + mixed} run{'s' if runs + mixed > 1 else ''} of {rows + mixed} model" in text
+    assert ("Ours" in text, "Test CPU" in text, "batch size 32" in text) == (mixed, mixed, mixed)
+    days = {"STREP": "unknown days", "MLflow": "2025-03-12", "CodeCarbon": "2025-10-11"}[tool]
+    if not mixed:
+        assert f"Runs of {days}" in text
+
+
+def test_every_column_of_a_hundred_metrics_can_be_read(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    names = [f"s{number}_accuracy" for number in range(101)]
+    rows = [[f"{(100 * row + number) / 1000}" for number in range(101)] for row in range(2)]
+    table = foreign.mlflow(
+        ",".join(["params.model", *(f"metrics.{name}" for name in names)]),
+        *(",".join([model, *row]) for model, row in zip(("One", "Two"), rows, strict=True)),
+    )
+    foreign.write(tmp_path / "results", table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pandas warns of tables with many columns
+        assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    for row in rows:
+        assert [value for value in row if f"{100 * float(value):.1f} %" not in text] == []
+    assert text.count("Model Rating") == text.count("One -") == text.count("Two -") == 12
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published results of 2022 are not here")
