@@ -6,7 +6,6 @@ Everything is taken from the results; nothing is said that does not stand in the
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from mlee.assess.export import metric_text, rating_text
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
-from mlee.records import Warning
+from mlee.report.remarks import Remark, remarks
 from mlee.units import with_unit
 
 #: Order of the columns; a metric that no model of the group has is left out.
@@ -30,7 +29,6 @@ _COLUMNS = (
 )
 _MOST_NAMED = 6
 _PROVENANCES = {"external": "taken from another tool", "unknown": "of unknown provenance"}
-_BRACKETS = re.compile(r"(\([^()]*\))")
 #: Settings that differ from run to run by their nature, or say the same as another one.
 _NOT_A_SETTING = ("infer_model", "model", "output_dir", "timestamp", "sensors", "loglevel")
 
@@ -64,14 +62,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """A warning of results or of the rating, and the models it concerns."""
-
-    warning: Warning
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Everything a report holds; `period` is the first and the last day of the runs, where any is known."""
 
@@ -97,7 +87,7 @@ def assemble(rated: Rated, runs: Mapping[str, RunSummary], *, title: str, author
         period=(days[0], days[-1]) if days else None,
         summary=tuple(_summary(rated, runs, groups)),
         groups=groups,
-        remarks=tuple(_remarks(rated, runs)),
+        remarks=tuple(remarks(rated, runs)),
         settings=tuple(_settings(runs.values())),
         methods=tuple(_methods(rated, runs)),
     )
@@ -195,27 +185,6 @@ def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Grou
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _remarks(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[Remark]:
-    """Collect warnings; those of one kind that differ in numbers and in what brackets hold stand together."""
-    found: dict[tuple[str, str], tuple[list[str], dict[str, None]]] = {}
-    for number, warnings in enumerate(rated.warnings):
-        model = str(rated.table["model"].iloc[number])
-        own = [warning for run in rated.table["run_ids"].iloc[number] if run in runs for warning in runs[run].warnings]
-        for warning in (*warnings, *own):
-            kind = warning.code, re.sub(r"\d", "", _BRACKETS.sub("()", warning.message))
-            messages, models = found.setdefault(kind, ([], {}))
-            messages.append(warning.message)
-            models[model] = None
-    for (code, _), (messages, models) in sorted(found.items()):
-        yield Remark(Warning(code=code, message=_in_common(messages)), tuple(models))
-
-
-def _in_common(messages: Sequence[str]) -> str:
-    """Return the first message without the brackets that hold something else in others."""
-    columns = zip(*(_BRACKETS.split(message) for message in messages), strict=True)
-    return "".join("(…)" if _BRACKETS.match(column[0]) and len(set(column)) > 1 else column[0] for column in columns)
 
 
 def _settings(runs: Iterable[RunSummary]) -> Iterable[tuple[str, str]]:

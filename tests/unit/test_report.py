@@ -107,8 +107,63 @@ def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
     assert call()[0] == 0
     text = text_of(tmp_path / "report.pdf")
     assert text.count("published-accuracy") == 1
-    assert "Published (…), after 1 runs (as it was)." in text
+    assert "Published (…), after 1 to 3 runs (as it was)." in text
     assert "_Weights" not in text
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        (
+            [f"Only {share}% of the window is covered by readings of GPU 0." for share in (94, 12, 0)],
+            "Only 0% to 94% of the window is covered by readings of GPU 0.",
+        ),
+        (
+            [
+                "GPU 0: the counter differs by +12%.",
+                "GPU 1: the counter differs by -3%.",
+                "GPU 0: the counter differs by +9%.",
+            ],
+            "GPU 0 to 1: the counter differs by -3% to +12%.",
+        ),
+        (
+            [
+                "7 W lies outside 20.5 to 30 W (a).",
+                "90 W lies outside 20.5 to 30 W (b).",
+                "1,000 W lies outside 20.5 to 30 W (c).",
+            ],
+            "7 to 1,000 W lies outside 20.5 to 30 W (…).",
+        ),
+        (["It differs by up to 1.2e-05.", "It differs by up to 0.3.", "It differs by up to 5e-06."], "up to 5e-06 to 0.3."),
+    ],
+)
+def test_remarks_that_differ_in_numbers_are_true_of_all_models(
+    call: Call, tmp_path: Path, messages: list[str], said: str
+) -> None:
+    found = [
+        result(f"Model{number}", number, warnings=(Warning(code="remark", message=message),))
+        for number, message in enumerate(messages, 1)
+    ]
+    write(tmp_path / "results", *found)
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert f"{said} (Model1, Model2, Model3)" in text
+    assert text.count("remark ") == 1
+
+
+def test_remarks_that_differ_in_names_stay_apart(call: Call, tmp_path: Path) -> None:
+    """Digits of names are no numbers: nothing is "ResNet18 to ResNet50"."""
+    messages = ("ResNet18 of package-0 and 2.14.1 is odd.", "ResNet50 of package-0 and 2.14.1 is odd.")
+    messages += ("ResNet18 of package-1 and 2.14.1 is odd.", "ResNet18 of package-0 and 2.15.1 is odd.", "(a 5", "(b 5")
+    found = [
+        result(f"Model {number}", number, warnings=(Warning(code="odd", message=message),))
+        for number, message in enumerate(messages, 1)
+    ]
+    write(tmp_path / "results", *found)
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    for number, message in enumerate(messages, 1):
+        assert f"odd {message} (Model {number})" in text
 
 
 def test_bars_of_many_models_go_on_on_further_pages(call: Call, tmp_path: Path) -> None:
