@@ -6,6 +6,7 @@ Everything is taken from the results; nothing is said that does not stand in the
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ _COLUMNS = (
 )
 _MOST_NAMED = 6
 _PROVENANCES = {"external": "taken from another tool", "unknown": "of unknown provenance"}
-#: Settings that differ from run to run by their nature, or say the same as another one.
-_NOT_A_SETTING = ("infer_model", "model", "output_dir", "timestamp", "sensors", "loglevel")
+#: Settings that differ from run to run by their nature, say the same as another one, or where data lie: that is nobody's
+#: business, and the groups name the data.
+_NOT_A_SETTING = ("infer_model", "model", "data_path", "output_dir", "timestamp", "sensors", "loglevel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,14 @@ def _config(run: RunSummary) -> dict[str, Any]:
 
 
 def _written(value: object) -> str:
+    """Write the value of an option; of a path its last part, since a report leaves the machine."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
+        return ", ".join(map(_written, value))
+    return "none" if value is None else re.split(r"[/\\]", str(value).rstrip("/\\"))[-1]
 
 
 def _methods(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[str]:

@@ -240,6 +240,18 @@ def test_settings_that_differ_are_listed(call: Call, results: Path, tmp_path: Pa
     assert "batch size 1; 32" in text_of(tmp_path / "report.pdf")
 
 
+def test_a_report_names_no_folder_of_the_machine(call: Call, tmp_path: Path) -> None:
+    config = builders.config(
+        data_path="/home/me/secret/imagenet", weights="/home/me/secret/own.pt", infer_model="/home/me/secret/train_1"
+    )
+    write(tmp_path / "results", result("Small", 1, config=config))
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert "weights own.pt" in text
+    assert "data path" not in text
+    assert [word for word in ("secret", "/home", "imagenet") if word in text] == []
+
+
 @pytest.mark.parametrize("mixed", [False, True], ids=["alone", "beside a result of ours"])
 @pytest.mark.parametrize("tool", TABLES)
 def test_tables_of_other_tools(call: Call, tmp_path: Path, tool: str, mixed: bool) -> None:
