@@ -12,7 +12,7 @@ from mlee.catalogue import PUBLICATIONS
 from mlee.elex.words import all_warnings, identity, uncertainty, verdict
 from mlee.site.entries import Entry
 from mlee.site.markup import badge, chip, escape, page
-from mlee.site.reproduce import DATA, command, settings
+from mlee.site.reproduce import command, explanation, settings
 from mlee.site.views import first_looked_for
 from mlee.units import significant
 
@@ -121,7 +121,8 @@ def _reproduce(entry: Entry) -> str:
         return ""
     lines = f"<pre><code>{escape(commands[0])}</code></pre>"
     said = "With the options that the result records" if entry.runs[0].options else "With what the file of 2022 tells"
-    said += "; DATA stands for your copy of the images." if commands[0].endswith(f" {DATA}") else "."
+    explained = explanation(commands[0])
+    said += f"; {explained}." if explained else "."
     return _section("r", "Measure it again", f"<p>{said}</p>{lines}")
 
 
