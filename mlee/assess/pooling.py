@@ -83,7 +83,7 @@ def _with_columns(pooled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _with(table: pd.DataFrame, values: Mapping[str, npt.ArrayLike]) -> pd.DataFrame:
-    """Replace columns and add new ones, these at once: pandas warns of hundreds that are added one by one."""
+    """Replace columns and add new ones, in one piece: pandas warns of tables that grew by hundreds of columns."""
     import pandas as pd
 
     added = {}
@@ -92,7 +92,7 @@ def _with(table: pd.DataFrame, values: Mapping[str, npt.ArrayLike]) -> pd.DataFr
             table[name] = value
         else:
             added[name] = value
-    return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)
+    return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1).copy()
 
 
 def _mean_and_error(values: Floats, group: Whole, groups: int) -> tuple[Floats, Floats, Whole]:

@@ -9,7 +9,7 @@ from mlee.assess.identity import SHORT
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.catalogue import PUBLICATIONS
-from mlee.elex.words import all_warnings, identity, uncertainty, verdict
+from mlee.elex.words import all_warnings, identity, listed, uncertainty, verdict
 from mlee.site.entries import Entry
 from mlee.site.markup import badge, chip, escape, page
 from mlee.site.reproduce import command, explanation, settings
@@ -67,8 +67,8 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _metrics(rated: Rated, entry: Entry) -> str:
-    applying = [metric for column, metric in enumerate(rated.metrics) if rated.applies[entry.number, column]]
-    rows = [_metric(rated, entry, rated.position(metric.key), metric) for metric in first_looked_for(applying)]
+    metrics = first_looked_for(listed(rated, entry.number))
+    rows = [_metric(rated, entry, rated.position(metric.key), metric) for metric in metrics]
     head = "".join(f"<th scope=col>{name}" for name in ("Metric", "Value", "Index", "Class", "Weight"))
     return f'<table class="metrics"><thead><tr>{head}<tbody>{"".join(rows)}</table>'
 

@@ -240,6 +240,31 @@ def test_a_table_of_another_tool_has_pages_without_labels(tmp_path: Path) -> Non
     assert all("<svg" not in path.read_text(encoding="utf-8") for path in (folder / "models").iterdir())
 
 
+def test_a_hundred_metrics_of_another_tool_beside_results_of_ours(results: Path, tmp_path: Path) -> None:
+    names = [f"score_{number}" for number in range(100)]
+    table = [",".join(["run_id,status,params.model,params.task,params.environment", *(f"metrics.{name}" for name in names)])]
+    table += [f"r{row},FINISHED,{model},inference,Laptop" + ",0.5" * 100 for row, model in enumerate(("One", "Two"))]
+    table.append("r3,FINISHED,Three,inference,Laptop,," + ",0.5" * 98)
+    (results / "runs.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    meta = {name: {"group": "Quality", "maximize": True, "unit": "number", "weight": 1} for name in names}
+    (results / "meta_properties.json").write_text(json.dumps(meta), encoding="utf-8")
+    folder = build(results, tmp_path / "site")
+    assert_whole(folder)
+    ours, theirs, lacking = (
+        (folder / "models" / f"{name}.html").read_text("utf-8")
+        for name in (
+            "vgg16-inference-sample-nvidia-test-pytorch-n-a",
+            "one-inference-unknown-laptop",
+            "three-inference-unknown-laptop",
+        )
+    )
+    assert "score_" not in ours
+    assert "Energy per sample" in ours
+    assert [name for name in names if f"<th scope=row>{name}<" not in theirs] == []
+    assert "No thresholds for score_0, score_1, score_2, score_3, score_4, score_5 and 94 more: not rated." in theirs
+    assert "<th scope=row>score_1<td>not measured" in lacking
+
+
 # rating regions
 
 
