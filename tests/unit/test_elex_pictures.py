@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlee.elex.scatter import log_ticks, scatter
 from mlee.elex.selection import pareto_front, select
 from mlee.elex.state import SHOW, View, default_view, parse
 from mlee.elex.zones import bounds
+from mlee.results.load import load
 from tests.elex_data import LONG, SCRIPT
 from tests.unit.elex_pages import needs_published, published, small
 
@@ -171,6 +173,19 @@ def test_shares_are_shown_in_percent() -> None:
     assert figures.written(metric, float("nan")) == "not measured"
     assert figures.scaling(small().metrics["time_per_epoch"], 7300.0) == (1 / 3600, "h")
     assert figures.scaling(small().metrics["energy_per_epoch"], 1e6) == (1 / 3600, "Wh")
+
+
+def test_numbers_without_a_unit_have_no_small_prefixes(tmp_path: Path) -> None:
+    table = "run_id,status,params.model,metrics.f1,metrics.words\nr1,FINISHED,One,0.5,5e6\nr2,FINISHED,Two,0.6,9e6\n"
+    (tmp_path / "runs.csv").write_text(table, encoding="utf-8")
+    data = Explored(load([tmp_path]))
+    view = replace(default_view(data), x="f1", y="words", log=())
+    layout = draw(data, view)["layout"]
+    assert "tickformat" not in layout["xaxis"]  # 0.5, not 500m
+    assert layout["yaxis"]["tickformat"] == "~s"
+    logarithmic = draw(data, replace(view, log=("x",)))["layout"]["xaxis"]["ticktext"]
+    assert logarithmic
+    assert all(text.startswith("0.") and text.replace(".", "").isdigit() for text in logarithmic)
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=25), st.booleans(), st.booleans())
