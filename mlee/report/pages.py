@@ -26,7 +26,7 @@ from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
 from mlee.label import draw
-from mlee.label.describe import METHOD_URL, describe
+from mlee.label.describe import LABELLED, METHOD_URL, describe
 from mlee.label.layout import INK, PALETTE
 from mlee.report.content import Group, Report
 from mlee.report.document import (
@@ -226,7 +226,7 @@ def _labels(report: Report, rated: Rated, runs: Mapping[str, RunSummary], width:
     drawings = []
     issued = date.fromisoformat(report.period[1]) if report.period else date(1970, 1, 1)
     for group in report.groups:
-        if group.task not in ("inference", "training"):
+        if group.task not in LABELLED:
             continue
         for row in group.rows:
             drawing = draw.build(describe(rated, row.number, runs, issued), "compact")

@@ -214,6 +214,20 @@ def test_ticks_lie_inside_the_axis(low: float, high: float) -> None:
     assert all(10**low * (1 - 1e-9) <= tick <= 10**high * (1 + 1e-9) for tick in ticks)
 
 
+def test_a_task_that_has_no_label_shows_none(tmp_path: Path) -> None:
+    table = "run_id,status,params.model,params.task,metrics.f1\n"
+    table += "r1,FINISHED,One,search,0.5\nr2,FINISHED,Two,search,0.6\nr3,FINISHED,Three,inference,0.7\n"
+    (tmp_path / "runs.csv").write_text(table, encoding="utf-8")
+    data = Explored(load([tmp_path]))
+    for number, name in enumerate(data.ids):
+        labelled = data.table["task"].iloc[number] == "inference"
+        task = f"t={data.table['task'].iloc[number]}"
+        facts = json.loads(parts.answer(data, "facts", f"{task}&i={name}", "light"))
+        assert (facts["alt"] is not None) == labelled
+        compared = json.loads(parts.answer(data, "compare", f"{task}&c={name}", "light"))["labels"]
+        assert [each["labelled"] for each in compared] == [labelled]
+
+
 def test_ranks_share_their_mean() -> None:
     a = np.array([1.0, 2.0, 2.0, 3.0, np.nan])
     assert overview.rank_correlation(a, a) == pytest.approx(1.0)
