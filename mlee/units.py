@@ -29,7 +29,7 @@ def significant(value: float, digits: int = 3) -> str:
 def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
     """Write a quantity for people: scaled to a readable SI prefix, with its unit.
 
-    A missing value reads "not measured".
+    A missing value reads "not measured". A number without a unit takes large prefixes only: "500 m" reads as metres.
 
     >>> with_unit(0.00158, "s"), with_unit(44.7e6, ""), with_unit(None, "J")
     ('1.58 ms', '44.7 M', 'not measured')
@@ -38,6 +38,8 @@ def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
         return NOT_MEASURED
     if value == 0:
         return f"0 {unit}".strip()
+    if not unit and abs(value) < 1:
+        return significant(value, digits)
     for index, (factor, prefix) in enumerate(_PREFIXES):
         if abs(value) >= factor or index == len(_PREFIXES) - 1:
             # Rounding may lift 999.9 to "1000": take the next larger prefix then.

@@ -51,15 +51,15 @@ class WallMeterLog:
         start_s = started_at.timestamp()
         window = Window(start_s=start_s, end_s=start_s + duration_s)
         if window.start_s < self._trace.t_s[0] - self.interval_s or window.end_s > self._trace.t_s[-1] + self.interval_s:
-            raise MeasurementError(
-                f"{self.path} covers {_utc(self._trace.t_s[0])} to {_utc(self._trace.t_s[-1])}, "
+            raise MeasurementError(  # becomes a warning of a result, which is published: no folder of this machine
+                f"{self.path.name} covers {_utc(self._trace.t_s[0])} to {_utc(self._trace.t_s[-1])}, "
                 f"not the run at {_utc(window.start_s)} ({duration_s:.1f} s).",
                 "check the clocks and time zones of meter and machine",
             )
         energy = measure(self._trace, window, self._channel, self.interval_s)
         if energy.coverage < MIN_COVERAGE:
             raise MeasurementError(
-                f"{self.path} has a gap: its readings cover {energy.coverage:.0%} of the run at {_utc(window.start_s)}.",
+                f"{self.path.name} has a gap: its readings cover {energy.coverage:.0%} of the run at {_utc(window.start_s)}.",
                 "look why the meter logged nothing, and measure again",
             )
         return energy

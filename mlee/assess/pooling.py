@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,15 +60,17 @@ def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> 
     for number, run in zip(group.tolist(), table["run_id"].tolist(), strict=True):
         members[number].append(run)
     pooled["run_ids"] = [tuple(runs) for runs in members]
+    found: dict[str, npt.ArrayLike] = {}
     for column in columns:
         mean, error, known = _mean_and_error(table[column].to_numpy(dtype=float), group, len(counts))
         own = table.get(column + STANDARD_ERROR)
-        pooled[column] = mean
-        pooled[column + COUNT] = np.where(counts > 1, known, pooled["n"])
-        pooled[column + STANDARD_ERROR] = np.where(counts > 1, error, np.nan if own is None else own.to_numpy()[first])
+        found[column] = mean
+        found[column + COUNT] = np.where(counts > 1, known, pooled["n"])
+        found[column + STANDARD_ERROR] = np.where(counts > 1, error, np.nan if own is None else own.to_numpy()[first])
         unsure = table.get(column + UNCERTAINTY)
         if unsure is not None:
-            pooled[column + UNCERTAINTY] = unsure.groupby(group).max().to_numpy()
+            found[column + UNCERTAINTY] = unsure.groupby(group).max().to_numpy()
+    pooled = _with(pooled, found)
     if "scope" in table:
         pooled["scope"] = _common(table["scope"], group)
     if "provenance" in table:
@@ -77,10 +79,20 @@ def pool(table: pd.DataFrame, metrics: Sequence[Metric], rules: RatingRules) -> 
 
 
 def _with_columns(pooled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    for column in columns:
-        if column + STANDARD_ERROR not in pooled:
-            pooled[column + STANDARD_ERROR] = np.nan
-    return pooled
+    return _with(pooled, {name: np.nan for column in columns if (name := column + STANDARD_ERROR) not in pooled})
+
+
+def _with(table: pd.DataFrame, values: Mapping[str, npt.ArrayLike]) -> pd.DataFrame:
+    """Replace columns and add new ones, in one piece: pandas warns of tables that grew by hundreds of columns."""
+    import pandas as pd
+
+    added = {}
+    for name, value in values.items():
+        if name in table:
+            table[name] = value
+        else:
+            added[name] = value
+    return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1).copy()
 
 
 def _mean_and_error(values: Floats, group: Whole, groups: int) -> tuple[Floats, Floats, Whole]:

@@ -17,6 +17,9 @@ from mlee.records import Warning
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Names in a list that people read.
+_MOST_NAMED = 6
+
 
 def remarks(
     table: pd.DataFrame,
@@ -44,12 +47,24 @@ def remarks(
         )
         for task, key in thresholds.degenerate()
     ]
-    known = {key for names in thresholds.by_task.values() for key in names}
-    without = [metric.label for metric in metrics if metric.weight > 0 and metric.key not in known]
-    if without:
-        message = f"No thresholds for {', '.join(without)}: not rated."
-        everywhere.append(Warning(code="no-thresholds", message=message))
+    for number, labels in _without_thresholds(table, group, thresholds, metrics).items():
+        more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
+        message = f"No thresholds for {', '.join(labels[:_MOST_NAMED])}{more}: not rated."
+        by_group.setdefault(number, []).append(Warning(code="no-thresholds", message=message))
     lists = {number: tuple(by_group.get(number, [])) + tuple(everywhere) for number in range(int(group.max(initial=-1)) + 1)}
     by_number = np.empty(len(lists), dtype=object)
     by_number[:] = list(lists.values())
     return tuple(by_number[group])
+
+
+def _without_thresholds(
+    table: pd.DataFrame, group: npt.NDArray[np.intp], thresholds: Thresholds, metrics: Sequence[Metric]
+) -> dict[int, list[str]]:
+    """Name the metrics that would count if they had thresholds, for each group that has values of them."""
+    known = {key for names in thresholds.by_task.values() for key in names}
+    found: dict[int, list[str]] = {}
+    for metric in metrics:
+        if metric.weight > 0 and metric.key not in known:
+            for number in np.unique(group[table[metric.key].notna().to_numpy()]).tolist():
+                found.setdefault(number, []).append(metric.label)
+    return found

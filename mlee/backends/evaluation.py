@@ -5,9 +5,11 @@ A backend brings batches and a `Counter` that runs its model on them; arrays sta
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,11 +113,15 @@ class NumpyCounter(Counter):
 
 
 class Skipped:
-    """Images that could not be read: an error, or a list of names where the user wants to go on."""
+    """Images that could not be read: an error, or a list of names where the user wants to go on.
 
-    def __init__(self, allowed: bool) -> None:
+    A warning is published with the result: it names images from `data_path` on, and not where that lies.
+    """
+
+    def __init__(self, allowed: bool, data_path: str = "") -> None:
         """Start with none."""
         self._allowed = allowed
+        self._folder = f"{Path(data_path).expanduser()}{os.sep}"
         self.names: list[str] = []
 
     def note(self, names: tuple[str, ...]) -> None:
@@ -129,7 +135,8 @@ class Skipped:
     def warnings(self) -> Iterator[Warning]:
         """Name what was skipped in the last pass."""
         if self.names:
-            shown = "; ".join(self.names[:3]) + (" ..." if len(self.names) > 3 else "")
+            shown = "; ".join(name.replace(self._folder, "") for name in self.names[:3])
+            shown += " ..." if len(self.names) > 3 else ""
             yield Warning(code="corrupt-images", message=f"{len(self.names)} images were skipped: {shown}")
 
 

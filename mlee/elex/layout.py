@@ -200,9 +200,9 @@ def _model_panel() -> html.Aside:
                     html.Img(id="label", alt="", width="340", height="626"),
                     html.Div(
                         [
-                            html.Span("Label:", className="soft"),
+                            html.Span("Label:", className="soft of-label"),
                             *(
-                                html.A(name.upper(), id=f"label-{name}", href="#", className="button")
+                                html.A(name.upper(), id=f"label-{name}", href="#", className="button of-label")
                                 for name in ("pdf", "svg", "png")
                             ),
                             html.Span("Data:", className="soft"),

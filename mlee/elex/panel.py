@@ -14,7 +14,7 @@ from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.figures import NOTHING, TIMES, written
 from mlee.elex.selection import Selection
-from mlee.elex.words import all_warnings, identity, known, uncertainty, verdict
+from mlee.elex.words import all_warnings, identity, known, listed, uncertainty, verdict
 from mlee.units import significant
 
 
@@ -57,11 +57,13 @@ def facts(selection: Selection, row: int) -> html.Div:
 
 def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Table:
     rated = selection.rated
+    metrics = listed(rated, row)
     body = []
     for group in rated.groups:
-        for column, metric in enumerate(rated.metrics):
-            if metric.group != group or not rated.applies[row, column]:
+        for metric in metrics:
+            if metric.group != group:
                 continue
+            column = rated.position(metric.key)
             index = float(rated.index[row, column])
             value = known(values.get(metric.key))
             body.append(

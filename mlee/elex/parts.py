@@ -25,7 +25,7 @@ from mlee.elex.theme import DARK, LIGHT, SYMBOLS
 from mlee.elex.timeline import timeline
 from mlee.elex.traced import find_runs
 from mlee.elex.zones import bounds
-from mlee.label.describe import describe
+from mlee.label.describe import LABELLED, describe
 
 #: Names that a sentence lists at most.
 _NAMED = 4
@@ -150,10 +150,9 @@ def _facts(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> 
     if view.selected is None:
         return {"children": None, "figure": None}
     row, selection = data.row_of[view.selected], select(data, view)
-    try:
+    alt = None
+    if selection.rated.table["task"].iloc[row] in LABELLED:
         alt = describe(selection.rated, row, data.runs, datetime.now(UTC).date()).description
-    except ValueError as error:  # a task that has no label
-        alt = str(error)
     figure = overview.profile(selection, [row], theme)
     return {"children": panel.facts(selection, row), "figure": figure, "alt": alt}
 
@@ -162,7 +161,11 @@ def _compare(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -
     selection = select(data, view)
     rows = [data.row_of[name] for name in view.compared]
     named = [
-        {"id": name, "name": f"{rated_row['model']}, {rated_row['environment']}"}
+        {
+            "id": name,
+            "name": f"{rated_row['model']}, {rated_row['environment']}",
+            "labelled": rated_row["task"] in LABELLED,
+        }
         for name, rated_row in zip(view.compared, selection.rated.table.iloc[rows].to_dict("records"), strict=True)
     ]
     figure = overview.profile(selection, rows, theme) if len(rows) > 1 else None

@@ -109,7 +109,7 @@ def _axis(theme: str, a: Axis, ends: tuple[float, float]) -> Figure:
         more |= {"tickmode": "array", "tickvals": ticks, "ticktext": [_tick(a, value) for value in ticks]}
     elif a.suffix in ("%", "h", "min"):
         more["ticksuffix"] = f" {a.suffix}"
-    elif a.suffix or not a.unitless:
+    elif a.suffix or (not a.unitless and max(map(abs, ends)) >= 1000):  # without a unit, "500m" would read as metres
         more |= {"tickformat": "~s", "ticksuffix": a.suffix}
     return axis(theme, a.title, **more)
 

@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from mlee.assess.compound import letter
 from mlee.assess.environment import ESTIMATED
 from mlee.assess.metric import Metric
+from mlee.assess.metrics import METRICS
 from mlee.assess.rating import BEST, Rated
 from mlee.assess.run import RunSummary
 from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
@@ -63,6 +66,17 @@ def _at_the_wall(task: str, runs: Sequence[RunSummary]) -> list[str]:
 
 def _parts(run: RunSummary) -> int | None:
     return run.samples if run.task == "inference" else run.epochs
+
+
+def listed(rated: Rated, row: int) -> list[Metric]:
+    """Return the metrics to name of a row, known or not: ours that apply, of other tools those that its environment has."""
+    table = rated.table
+    applying = [metric for column, metric in enumerate(rated.metrics) if rated.applies[row, column]]
+    if all(metric.key in METRICS for metric in applying):
+        return applying
+    here = [(table[key] == table[key].iloc[row]).to_numpy() for key in ("task", "dataset", "environment")]
+    beside = table[np.logical_and.reduce(here)]
+    return [metric for metric in applying if metric.key in METRICS or beside[metric.key].notna().any()]
 
 
 def verdict(rated: Rated, row: int) -> str:

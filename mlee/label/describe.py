@@ -28,6 +28,8 @@ _SENSOR_NAMES = {"nvml": "NVML", "rapl": "RAPL", "cpu_model": "CPU model", "simu
 _KIND_NAMES = {"gpu": "GPU", "cpu": "CPU", "dram": "DRAM", "system": "whole machine"}
 
 
+#: Tasks that have a label.
+LABELLED = ("inference", "training")
 #: Name of a tile, the metrics whose class it has (the first that is known), and those whose values it shows.
 _Shown = tuple[str, tuple[str, ...], tuple[str, ...]]
 
@@ -60,7 +62,7 @@ def describe(
     """
     row = _Row(rated, number, rated.table.iloc[number].to_dict())
     task = row.values["task"]
-    if task not in ("inference", "training"):
+    if task not in LABELLED:
         raise ValueError(f"there is a label for inference and training, not for {task!r}")
     mine = [runs[name] for name in row.values["run_ids"] if name in runs]
     digest = row_digest(row.values, runs)[:SHORT]

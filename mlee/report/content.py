@@ -20,7 +20,7 @@ from mlee.assess.export import metric_text, rating_text
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
-from mlee.records import Warning
+from mlee.report.remarks import Remark, remarks
 from mlee.units import with_unit
 
 #: Order of the columns; a metric that no model of the group has is left out.
@@ -29,9 +29,10 @@ _COLUMNS = (
     *("time_full_training", "top1_accuracy", "top5_accuracy", "parameters", "macs", "weights_size"),
 )
 _MOST_NAMED = 6
-_BRACKETS = re.compile(r"(\([^()]*\))")
-#: Settings that differ from run to run by their nature, or say the same as another one.
-_NOT_A_SETTING = ("infer_model", "model", "output_dir", "timestamp", "sensors", "loglevel")
+_PROVENANCES = {"external": "taken from another tool", "unknown": "of unknown provenance"}
+#: Settings that differ from run to run by their nature, say the same as another one, or where data lie: that is nobody's
+#: business, and the groups name the data.
+_NOT_A_SETTING = ("infer_model", "model", "data_path", "output_dir", "timestamp", "sensors", "loglevel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +64,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """A warning of results or of the rating, and the models it concerns."""
-
-    warning: Warning
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a report holds; `period` is the first and the last day of the runs."""
+    """Everything a report holds; `period` is the first and the last day of the runs, where any is known."""
 
     title: str
     author: str | None
-    period: tuple[str, str]
+    period: tuple[str, str] | None
     summary: tuple[str, ...]
     groups: tuple[Group, ...]
     remarks: tuple[Remark, ...]
@@ -87,14 +80,16 @@ class Report:
 def assemble(rated: Rated, runs: Mapping[str, RunSummary], *, title: str, author: str | None) -> Report:
     """Collect what a report says of rated results."""
     groups = tuple(_groups(rated, runs))
-    days = sorted(f"{run.started_at:%Y-%m-%d}" for run in runs.values()) or ["unknown"]
+    # Rows of a table of another tool have no runs; some know when they were made.
+    times = [*(run.started_at for run in runs.values()), *rated.table["started_at"].dropna()]
+    days = sorted(f"{time:%Y-%m-%d}" for time in times)
     return Report(
         title=title,
         author=author,
-        period=(days[0], days[-1]),
+        period=(days[0], days[-1]) if days else None,
         summary=tuple(_summary(rated, runs, groups)),
         groups=groups,
-        remarks=tuple(_remarks(rated, runs)),
+        remarks=tuple(remarks(rated, runs)),
         settings=tuple(_settings(runs.values())),
         methods=tuple(_methods(rated, runs)),
     )
@@ -130,8 +125,15 @@ def _groups(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[Group]:
             reference=reference if isinstance(reference, str) else None,
             columns=columns,
             rows=tuple(rows),
-            facts=tuple(_facts(mine)),
+            facts=(*_facts(mine), *_other_tools(table["run_ids"].iloc[numbers], runs)),
         )
+
+
+def _other_tools(run_ids: Iterable[Sequence[str]], runs: Mapping[str, RunSummary]) -> Iterable[tuple[str, str]]:
+    """Count the rows without runs of ours: those of tables of other tools."""
+    others = sum(not any(name in runs for name in ids) for ids in run_ids)
+    if others:
+        yield "table of another tool", f"{_count(others, 'result')}; it says no more about how it was measured"
 
 
 def _facts(runs: Sequence[RunSummary]) -> Iterable[tuple[str, str]]:
@@ -170,13 +172,13 @@ def _all(values: Iterable[str]) -> str:
 def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Group]) -> Iterable[str]:
     models = rated.table["model"].nunique()
     yield (
-        f"{_count(len(runs) or len(rated.table), 'run')} of {_count(models, 'model')} in "
+        f"{_count(len({name for ids in rated.table['run_ids'] for name in ids}), 'run')} of {_count(models, 'model')} in "
         f"{_count(len(groups), 'group')} of the same task, data set and environment; models are compared within a group."
     )
     provenances = rated.table.get("provenance")
     if provenances is not None:
         counts = {str(name): int(number) for name, number in provenances.fillna("unknown").value_counts().items()}
-        text = ", ".join(f"{name} for {_count(number, 'result')}" for name, number in counts.items())
+        text = ", ".join(f"{_PROVENANCES.get(name, name)} for {_count(number, 'result')}" for name, number in counts.items())
         yield f"Energy is {text}." + (" Estimated values carry ~." if "estimated" in counts else "")
     classes = [letter(int(number)) or "not rated" for number in rated.compound]
     found = {name: classes.count(name) for name in (*"ABCDE", "not rated") if name in classes}
@@ -185,27 +187,6 @@ def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Grou
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _remarks(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[Remark]:
-    """Collect warnings; those of one kind that differ in numbers and in what brackets hold stand together."""
-    found: dict[tuple[str, str], tuple[list[str], dict[str, None]]] = {}
-    for number, warnings in enumerate(rated.warnings):
-        model = str(rated.table["model"].iloc[number])
-        own = [warning for run in rated.table["run_ids"].iloc[number] if run in runs for warning in runs[run].warnings]
-        for warning in (*warnings, *own):
-            kind = warning.code, re.sub(r"\d", "", _BRACKETS.sub("()", warning.message))
-            messages, models = found.setdefault(kind, ([], {}))
-            messages.append(warning.message)
-            models[model] = None
-    for (code, _), (messages, models) in sorted(found.items()):
-        yield Remark(Warning(code=code, message=_in_common(messages)), tuple(models))
-
-
-def _in_common(messages: Sequence[str]) -> str:
-    """Return the first message without the brackets that hold something else in others."""
-    columns = zip(*(_BRACKETS.split(message) for message in messages), strict=True)
-    return "".join("(…)" if _BRACKETS.match(column[0]) and len(set(column)) > 1 else column[0] for column in columns)
 
 
 def _settings(runs: Iterable[RunSummary]) -> Iterable[tuple[str, str]]:
@@ -232,13 +213,14 @@ def _config(run: RunSummary) -> dict[str, Any]:
 
 
 def _written(value: object) -> str:
+    """Write the value of an option; of a path its last part, since a report leaves the machine."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
+        return ", ".join(map(_written, value))
+    return "none" if value is None else re.split(r"[/\\]", str(value).rstrip("/\\"))[-1]
 
 
 def _methods(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[str]:
@@ -252,7 +234,7 @@ def _methods(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[str]:
     )
     yield (
         f"Rules '{options.rules.name}', mode '{options.mode}', thresholds '{rated.thresholds.name}', "
-        f"reference {references or 'none'}. Weights: {weights}."
+        f"reference {references or 'none'}. Weights: {weights or 'none'}."
     )
     if any(run.version == 1 for run in runs.values()):
         yield "Files of 2022 do not tell how far their energies are to be trusted, and hold one run of each model."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -24,7 +26,7 @@ from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
 from mlee.label import draw
-from mlee.label.describe import METHOD_URL, describe
+from mlee.label.describe import LABELLED, METHOD_URL, describe
 from mlee.label.layout import INK, PALETTE
 from mlee.report.content import Group, Report
 from mlee.report.document import (
@@ -56,6 +58,8 @@ _PAIRS = (
 _BARS = ("energy_per_sample", "energy_per_epoch", "time_per_sample", "time_per_epoch")
 #: A table of so many rows is not torn apart.
 _KEPT_ROWS = 12
+#: Columns of metrics beside each other that leave room for a value with its class.
+_MOST_METRICS = 9
 _SHORT = {
     "energy_per_sample": "Energy / sample",
     "time_per_sample": "Time / sample",
@@ -101,8 +105,7 @@ def _story(
     progress: Callable[[], None],
 ) -> Iterator[Any]:
     yield words(report.title, TITLE)
-    first, last = report.period
-    days = first if first == last else f"{first} to {last}"
+    days = " to ".join(dict.fromkeys(report.period)) if report.period else "unknown days"
     yield words(f"Runs of {days}" + (f" · {report.author}" if report.author else ""), UNDER)
     yield words("Summary", HEADING)
     for sentence in report.summary:
@@ -113,8 +116,9 @@ def _story(
         yield _pairs(group.facts, width)
         yield Spacer(1, 6)
         note = f"Reference {group.reference}." if group.reference else "Not rated: there is no reference model."
-        table = [_results(group, width), words(note, SMALL)]
-        yield from [KeepTogether(table)] if len(group.rows) <= _KEPT_ROWS else table
+        *others, last = _results(group, width)
+        for part in (*([table] for table in others), [last, words(note, SMALL)]):
+            yield from [KeepTogether(part)] if len(group.rows) <= _KEPT_ROWS else part
         yield from _pictures(rated, group, width)
         progress()
     if labels:
@@ -149,28 +153,33 @@ _TIGHT = [
 ]
 
 
-def _results(group: Group, width: float) -> Any:
-    head = [words("Model", HEAD), words("Rating", HEAD)]
-    head += [words(_SHORT.get(metric.key, metric.label), HEAD_RIGHT) for metric in group.columns]
-    rows = [
-        [words(row.model, CELL), _class(row.rating, CELL), *(_class(cell, RIGHT) for cell in row.cells)]
-        for row in group.rows
-    ]
-    first = 34 * mm
-    rating = 14 * mm
-    each = (width - first - rating) / max(1, len(group.columns))
-    table = Table([head, *rows], colWidths=[first, rating, *[each] * len(group.columns)], repeatRows=1)
-    table.setStyle(
-        TableStyle(
-            [
-                *_TIGHT,
-                ("LINEBELOW", (0, 0), (-1, 0), 0.8, colors.HexColor(INK)),
-                ("LINEBELOW", (0, 1), (-1, -1), 0.25, colors.HexColor(RULE)),
-                ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
-            ]
+def _results(group: Group, width: float) -> Iterator[Any]:
+    """Yield the table of a group, in several below each other where it has too many metrics for the width."""
+    metrics = len(group.columns)
+    tables = max(1, math.ceil(metrics / _MOST_METRICS))
+    ends = [round(metrics * number / tables) for number in range(tables + 1)]
+    first, rating = 34 * mm, 14 * mm
+    each = (width - first - rating) / max(1, math.ceil(metrics / tables))
+    for start, end in pairwise(ends):
+        head = [words("Model", HEAD), words("Rating", HEAD)]
+        head += [words(_SHORT.get(metric.key, metric.label), HEAD_RIGHT) for metric in group.columns[start:end]]
+        rows = [
+            [words(row.model, CELL), _class(row.rating, CELL), *(_class(cell, RIGHT) for cell in row.cells[start:end])]
+            for row in group.rows
+        ]
+        widths = [first, rating, *[each] * (end - start)]
+        table = Table([head, *rows], colWidths=widths, repeatRows=1, hAlign="LEFT", spaceAfter=6 if end < metrics else 0)
+        table.setStyle(
+            TableStyle(
+                [
+                    *_TIGHT,
+                    ("LINEBELOW", (0, 0), (-1, 0), 0.8, colors.HexColor(INK)),
+                    ("LINEBELOW", (0, 1), (-1, -1), 0.25, colors.HexColor(RULE)),
+                    ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
+                ]
+            )
         )
-    )
-    return table
+        yield table
 
 
 def _class(text: str, style: Any) -> Any:
@@ -215,9 +224,9 @@ def _bars(rated: Rated, group: Group, metrics: Sequence[Metric], width: float) -
 def _labels(report: Report, rated: Rated, runs: Mapping[str, RunSummary], width: float) -> Iterator[Any]:
     """Yield the small cards of all models, three in a row."""
     drawings = []
-    issued = date.fromisoformat(report.period[1]) if report.period[1] != "unknown" else date(1970, 1, 1)
+    issued = date.fromisoformat(report.period[1]) if report.period else date(1970, 1, 1)
     for group in report.groups:
-        if group.task not in ("inference", "training"):
+        if group.task not in LABELLED:
             continue
         for row in group.rows:
             drawing = draw.build(describe(rated, row.number, runs, issued), "compact")

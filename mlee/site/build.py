@@ -23,7 +23,7 @@ from mlee.assess.run import RunSummary
 from mlee.errors import ConfigError, ResultError
 from mlee.files import write_atomically
 from mlee.label.content import LabelContent
-from mlee.label.describe import describe
+from mlee.label.describe import LABELLED, describe
 from mlee.site.entries import FOLDER, Entry, entries
 from mlee.site.label import CSS, Ground, common_ground, label
 from mlee.site.markup import ASSETS, escape, tokens
@@ -33,7 +33,6 @@ from mlee.site.views import script
 
 MANIFEST = "site.json"
 _FORMAT, _VERSION = "mlee-site", 1
-_LABELLED = ("inference", "training")
 _GROUND = f"{ASSETS}/label.svg"
 #: Labels that the shapes shared by all are looked for in.
 _LOOKED_AT = 40
@@ -57,7 +56,7 @@ class Site:
         by_model: dict[str, list[Entry]] = {}
         for entry in every:
             by_model.setdefault(entry.model, []).append(entry)
-        labelled = [entry for entry in every if entry.values["task"] in _LABELLED]
+        labelled = [entry for entry in every if entry.values["task"] in LABELLED]
         ground = common_ground(self._content(entry) for entry in labelled[:: len(labelled) // _LOOKED_AT + 1])
         yield ".nojekyll", ""
         if ground.parts:
@@ -79,7 +78,7 @@ class Site:
         return describe(self.rated, entry.number, self.runs, self.issued, base)
 
     def _label(self, entry: Entry, ground: Ground) -> str | None:
-        if entry.values["task"] not in _LABELLED:
+        if entry.values["task"] not in LABELLED:
             return None
         return label(self._content(entry), ground, f"../{_GROUND}")
 

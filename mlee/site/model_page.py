@@ -10,10 +10,10 @@ from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
-from mlee.elex.words import all_warnings, identity, uncertainty, verdict
+from mlee.elex.words import all_warnings, identity, listed, uncertainty, verdict
 from mlee.site.entries import Entry
 from mlee.site.markup import badge, chip, escape, page
-from mlee.site.reproduce import DATA, command, settings
+from mlee.site.reproduce import command, explanation, settings
 from mlee.site.views import first_looked_for
 from mlee.units import significant
 
@@ -68,8 +68,8 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _metrics(rated: Rated, entry: Entry) -> str:
-    applying = [metric for column, metric in enumerate(rated.metrics) if rated.applies[entry.number, column]]
-    rows = [_metric(rated, entry, rated.position(metric.key), metric) for metric in first_looked_for(applying)]
+    metrics = first_looked_for(listed(rated, entry.number))
+    rows = [_metric(rated, entry, rated.position(metric.key), metric) for metric in metrics]
     head = "".join(f"<th scope=col>{name}" for name in ("Metric", "Value", "Index", "Class", "Weight"))
     return f'<table class="metrics"><thead><tr>{head}<tbody>{"".join(rows)}</table>'
 
@@ -122,7 +122,8 @@ def _reproduce(entry: Entry) -> str:
         return ""
     lines = f"<pre><code>{escape(commands[0])}</code></pre>"
     said = "With the options that the result records" if entry.runs[0].options else "With what the file of 2022 tells"
-    said += "; DATA stands for your copy of the images." if commands[0].endswith(f" {DATA}") else "."
+    explained = explanation(commands[0])
+    said += f"; {explained}." if explained else "."
     return _section("r", "Measure it again", f"<p>{said}</p>{lines}")
 
 

@@ -9,16 +9,34 @@ from collections.abc import Mapping, Sequence
 
 from mlee.assess.run import SOFTWARE, RunSummary
 
-#: Options of a run that a command names, in this order: their names in a result.
-_NAMED: tuple[str, ...] = ("backend", "infer_model", "weights", "precision", "batch_size", "n_batches", "seed", "repeats")
-_TRAINED: tuple[str, ...] = (
-    *("backend", "model", "epochs", "batch_size", "n_batches", "precision", "opt", "lr", "momentum", "weight_decay"),
-    *("opt_decy", "lr_scheduler", "lr_step_size", "lr_gamma", "auto_augment", "random_erase", "preprocessing", "seed"),
-)
-_INSTALLED = ("sample", "synthetic")
+#: Options that a command names, in this order, by their names in a result. One that has the default beside it is left out;
+#: `None` stands for a default that depends on model, data or machine: what became of it is named wherever it is known.
+_INFERENCE: Mapping[str, object] = {
+    **{"backend": None, "infer_model": None, "weights": None, "eval_preprocessing": "builtin", "image_size": None},
+    **{"accuracy": "measured", "skip_corrupt": False, "device": None, "precision": "fp32", "compile": False},
+    **{"workers": None, "batch_size": 32, "n_batches": -1, "seed": None, "repeats": 1},
+    **{"sensors": ("auto",), "gpu_monitor_interval": 0.2, "cpu_monitor_interval": 0.2},
+    **{"idle_seconds": 5.0, "warmup_batches": 3, "cpu_watts": None},
+}
+_TRAINING: Mapping[str, object] = {
+    **{"backend": None, "model": None, "epochs": 10, "early_patience": 50, "early_delta": 0.01, "image_size": None},
+    **{"device": None, "precision": "fp32", "compile": False, "workers": None, "batch_size": 32, "n_batches": -1},
+    **{"opt": "sgd", "opt_decy": 0.9, "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+    **{"lr_scheduler": "steplr", "lr_step_size": 30.0, "lr_gamma": 0.1, "batch_norm_momentum": None},
+    **{"preprocessing": "builtin", "auto_augment": None, "random_erase": 0.0, "interpolation": None, "seed": None},
+    **{"sensors": ("auto",), "gpu_monitor_interval": 1.0, "cpu_monitor_interval": 1.0},
+    **{"idle_seconds": 5.0, "warmup_batches": 3, "cpu_watts": None},
+}
+_INSTALLED = ("sample", "synthetic", "digits")
 _TRAINED_ON = ("digits", "synthetic")
-#: Stands for the images in a command.
-DATA = "DATA"
+_TRAINED_IN = "trained in "
+#: Words of a command that stand for something on the reader's machine.
+DATA, FILE, HOST = "DATA", "FILE", "HOST"
+_PLACEHOLDERS = {
+    DATA: "your copy of the images",
+    FILE: "the file of weights",
+    HOST: "one of the machines, on each of which this is started",
+}
 
 
 def settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
@@ -50,34 +68,78 @@ def _counted(names: Sequence[str]) -> str | None:
 def command(run: RunSummary) -> str | None:
     """Write the command that makes a run again; `None` for what `infer.py` and `train.py` do not run.
 
-    Where images and weights lie on the machine of the run is nobody's business: they are DATA and FILE.
+    Where images, weights and trained models lie on the machine of the run is nobody's business: images are DATA, a file is
+    FILE, and a folder loses the way to it.
     """
     if run.backend not in (*SOFTWARE, "simulated") or (run.task == "training" and not run.options):
         return None
-    script, named, builtin, known = "train.py", _TRAINED, _TRAINED_ON, run.options
-    if run.task == "inference":
-        script, named, builtin = "infer.py", _NAMED, _INSTALLED
-        known = run.options or {
-            "backend": run.backend,
-            "infer_model": run.model,
-            "batch_size": run.batch_size,
-        }
-    words = ["python", script]
-    for name in named:
-        value = _weights(known.get(name)) if name == "weights" else known.get(name)
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
-    words += ["--compile"] if known.get("compile") is True else []
+    # A file of 2022 tells little of an inference.
+    known = dict(run.options or {"backend": run.backend, "infer_model": run.model, "batch_size": run.batch_size})
+    inference = run.task == "inference"
+    words = ["python", "infer.py"] if inference else _training_program(known)
+    if words is None:
+        return None
     path = str(known.get("data_path", ""))
-    return " ".join([*words, "--data-path", shlex.quote(path) if path.partition(":")[0] in builtin else DATA])
+    kind = path.partition(":")[0]
+    weights = str(known.get("weights"))
+    if weights.startswith(_TRAINED_IN):
+        known["infer_model"] = weights.removeprefix(_TRAINED_IN)
+    known["weights"] = _weights(weights)
+    known["device"] = _device(str(known.get("device")))
+    if isinstance(watts := known.get("cpu_watts"), tuple):
+        known["cpu_watts"] = ":".join(map(str, watts))
+    if kind == "synthetic" and known.get("workers") == 0:  # the default: such images are not loaded
+        known["workers"] = None
+    for name, default in (_INFERENCE if inference else _TRAINING).items():
+        if (value := known.get(name)) not in (None, default):
+            words += _option(name, value)
+    installed = kind in (_INSTALLED if inference else _TRAINED_ON)
+    return " ".join([*words, "--data-path", shlex.quote(path) if installed else DATA])
 
 
-def _weights(resolved: object) -> str | None:
+def explanation(said: str) -> str:
+    """Say what the placeholders in a command stand for; empty where there are none."""
+    words = set(re.split("[ =]", said))
+    return ", ".join(f"{word} stands for {meaning}" for word, meaning in _PLACEHOLDERS.items() if word in words)
+
+
+def _option(name: str, value: object) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    if value is True:
+        return [option]
+    texts = [re.split(r"[/\\]", str(each).rstrip("/\\"))[-1] for each in (value if isinstance(value, tuple) else (value,))]
+    written = [shlex.quote(text) for text in texts]
+    return [f"{option}={written[0]}"] if texts[0].startswith("-") else [option, *written]
+
+
+def _training_program(options: Mapping[str, object]) -> list[str] | None:
+    """Start as many processes as a training had, since they share every batch; `None` where machines had unequal numbers."""
+    processes, hosts = (int(str(options.get(name, 1))) for name in ("processes", "hosts"))
+    if processes == 1:
+        return ["python", "train.py"]
+    if hosts == 1:
+        return ["torchrun", "--standalone", f"--nproc_per_node={processes}", "train.py"]
+    if processes % hosts:
+        return None
+    each = f"--nproc_per_node={processes // hosts}"
+    return ["torchrun", f"--nnodes={hosts}", each, "--rdzv-backend=c10d", f"--rdzv-endpoint={HOST}", "train.py"]
+
+
+def _device(resolved: str) -> str | None:
+    """Return what `--device` takes for the devices of a run, such as "cpu", "cuda:1", "cuda:0,cuda:1" or "cuda x8"."""
+    if re.fullmatch(r"cpu|cuda:\d+", resolved):
+        return resolved
+    kind = re.match("cpu|cuda", resolved)
+    return kind[0] if kind else None
+
+
+def _weights(resolved: str) -> str | None:
     """Return what `--weights` takes for the weights of a run; `None` for those it takes without being told."""
-    text = str(resolved)
-    if text == "random":
-        return text
-    if text.startswith("file ") or "/" in text:
-        return "FILE"
-    published = re.fullmatch(r"\w+_Weights\.(\w+)", text)  # torchvision's names
+    if resolved == "random":
+        return resolved
+    if resolved.startswith(_TRAINED_IN):
+        return None
+    if resolved.startswith("file ") or "/" in resolved:
+        return FILE
+    published = re.fullmatch(r"\w+_Weights\.(\w+)", resolved)  # torchvision's names
     return published[1] if published else None

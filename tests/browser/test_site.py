@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from importlib.resources import files
@@ -216,6 +217,23 @@ def test_estimated_points_are_hollow_and_names_are_text(reader: Reader, small_si
     page.go_back()
     page.select_option("#view", index=1)
     expect(page.locator("#plot a.open")).to_have_count(3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_hundred_metrics_of_another_tool(reader: Reader, tmp_path: Path, size: tuple[int, int]) -> None:
+    head = ",".join(f"metrics.score_{number}" for number in range(100))
+    rows = [f"r{row},FINISHED,Net {row}" + f",0.{row}" * 100 for row in range(1, 4)]
+    (tmp_path / "runs.csv").write_text("\n".join([f"run_id,status,params.model,{head}", *rows, ""]), encoding="utf-8")
+    page = reader.open(_build(tmp_path, tmp_path / "site") / "index.html", viewport={"width": size[0], "height": size[1]})
+    expect(_points(page)).to_have_count(3)
+    ticks = page.locator("#plot .tick").all_text_contents()
+    assert ticks
+    assert all(re.fullmatch(r"0\.\d+", tick) for tick in ticks), ticks  # not "500 m"
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.get_by_role("link", name="Net 2").last.click()
+    expect(page.locator(".metrics tbody tr")).to_have_count(100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert _axe(page) == []
 
 
 def test_without_scripts_the_table_is_there(reader: Reader, small_site: Path) -> None:

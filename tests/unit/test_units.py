@@ -50,6 +50,9 @@ def test_with_unit_keeps_the_number_below_a_thousand(value: float) -> None:
         (262144.0, "J", "262 kJ"),
         (6.1e-5, "J", "61.0 µJ"),
         (44.7e6, "", "44.7 M"),
+        (0.715, "", "0.715"),
+        (-0.00012345, "", "-0.000123"),
+        (0.00499, "s", "4.99 ms"),
     ],
 )
 def test_with_unit_writes(value: float | None, unit: str, text: str) -> None:

@@ -70,7 +70,9 @@ def test_the_byte_order_mark_of_spreadsheets_is_no_part_of_the_first_column(tmp_
 @pytest.mark.parametrize("shift", [timedelta(hours=1), timedelta(hours=-1), timedelta(seconds=22)])
 def test_a_log_that_does_not_cover_the_run_says_from_when_to_when(shift: timedelta, tmp_path: Path) -> None:
     meter = WallMeterLog(_steady(tmp_path / "m.csv"))
-    with pytest.raises(MeasurementError, match="covers 2026-11-23 15:03:55 UTC to 2026-11-23 15:04:35 UTC, not the run"):
+    with pytest.raises(
+        MeasurementError, match=r"^m.csv covers 2026-11-23 15:03:55 UTC to 2026-11-23 15:04:35 UTC, not the run"
+    ):
         meter.energy(START + shift, 10.0)
 
 

@@ -82,7 +82,7 @@ class OnnxInference(InferenceBackend):
                 macs_method=f"of the original: {self._source.facts.macs_method}",
                 weights_bytes=sum(file.stat().st_size for file in Path(folder).iterdir()),
             )
-        self._skipped = Skipped(request.skip_corrupt)
+        self._skipped = Skipped(request.skip_corrupt, request.data_path)
         examples = self._examples(_COMPARED_IMAGES)
         self._example_shape = examples.shape[1:]
         original = self._original(examples)

@@ -70,7 +70,7 @@ class PyTorchInference(InferenceBackend):
         self._trained = request.trained is not None
         self._image_size = image_size
         self._skip_corrupt = request.skip_corrupt
-        self._skipped = Skipped(request.skip_corrupt)
+        self._skipped = Skipped(request.skip_corrupt, request.data_path)
         self._compiled = request.compile
         self._compiled_late = 0
         self.model = self._place(model, gpus)

@@ -97,7 +97,7 @@ class TensorFlowInference(InferenceBackend):
             weights_bytes=weights_bytes(self.model),
             weights=weights_name,
         )
-        self._skipped = Skipped(request.skip_corrupt)
+        self._skipped = Skipped(request.skip_corrupt, request.data_path)
         self._compiled = self._made_late = 0
         # XLA makes code for each size of a batch; Keras has it compile convolutions with groups, too.
         self._by_size = request.compile or any(getattr(layer, "groups", 1) > 1 for layer in self.model.layers)

@@ -92,7 +92,7 @@
       set("comparison", { children: found.children });
       set("compared-names", { children: found.labels.map((each) => element("Button", each.name + "  \u2715", { className: "button chip", type: "button", "data-uncompare": each.id, title: "take out of the comparison" })) });
       const image = (each) => element("Img", null, { src: elex.address(`label/${each.id}.svg`, search, RATING, { variant: "compact" }), alt: "Energy label of " + each.name, width: "260", height: "364" });
-      set("compare-labels", { children: found.labels.length > 1 ? found.labels.map(image) : [] });
+      set("compare-labels", { children: found.labels.length > 1 ? found.labels.filter((each) => each.labelled).map(image) : [] });
       find("compare-graph").hidden = !found.figure;
       return elex.draw("compare-graph", found.figure);
     }),
@@ -156,6 +156,7 @@
     query.set("i", id);
     elex.part("facts", query.toString(), [...PLACE, ...RATING, "i"], { theme }, (found) => {
       find("label").alt = found.alt || "";
+      for (const each of document.querySelectorAll("#label, .of-label")) each.hidden = !found.alt;  // not every task has one
       set("facts", { children: found.children });
       find("profile").hidden = !found.figure;
       return elex.draw("profile", found.figure);

@@ -28,6 +28,7 @@ window.scatter = (() => {
   function written(axis, value) {
     if (axis.plain) return `${digits(value)} ${axis.unit}`;
     if (value === 0) return `0 ${axis.unit}`.trim();
+    if (!axis.unit && Math.abs(value) < 1) return digits(value);
     const [factor, prefix] = PREFIXES.find(([each]) => Math.abs(value) >= each * 0.9999999) || PREFIXES.at(-1);
     return `${digits(value / factor)} ${prefix}${axis.unit}`.trim();
   }
