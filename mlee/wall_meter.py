@@ -59,7 +59,7 @@ class WallMeterLog:
         energy = measure(self._trace, window, self._channel, self.interval_s)
         if energy.coverage < MIN_COVERAGE:
             raise MeasurementError(
-                f"{self.path.name} has a gap: its readings cover {energy.coverage:.0%} of the run at {_utc(window.start_s)}.",
+                f"{self.path.name} has a gap: it covers {energy.coverage:.0%} of the run at {_utc(window.start_s)}.",
                 "look why the meter logged nothing, and measure again",
             )
         return energy

@@ -68,7 +68,8 @@ def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
     started_s = time.monotonic()
     with open(record.with_suffix(".out"), "w", encoding="utf-8") as out, open(record.with_suffix(".log"), "wb") as log:
         if begun is not None:  # it may be killed again before it says so itself
-            print(study.folder / begun, file=out, flush=True)
+            out.write(f"{study.folder / begun}\n")
+            out.flush()
         process = subprocess.Popen(command, stdout=out, stderr=log, pass_fds=() if lock is None else (lock,))
         try:
             code = process.wait()

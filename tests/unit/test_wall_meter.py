@@ -79,7 +79,7 @@ def test_a_log_that_does_not_cover_the_run_says_from_when_to_when(shift: timedel
 def test_a_gap_in_the_log_is_not_bridged(tmp_path: Path) -> None:
     rows = [(str(START.timestamp() + second), "200") for second in (*range(-10, 2), *range(100, 130))]
     meter = WallMeterLog(_log(tmp_path / "m.csv", rows, "unix_s"))
-    with pytest.raises(MeasurementError, match=r"has a gap: its readings cover \d+% of the run at 2026-11-23 15:04:05 UTC"):
+    with pytest.raises(MeasurementError, match=r"has a gap: it covers \d+% of the run at 2026-11-23 15:04:05 UTC"):
         meter.energy(START, 50.0)
     assert meter.energy(START + timedelta(seconds=105), 10.0).energy_j == pytest.approx(2000.0)
 
