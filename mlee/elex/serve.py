@@ -19,7 +19,7 @@ from typing import Any
 from dash import Dash
 
 from mlee.elex.watch import Watcher
-from mlee.errors import ConfigError, MleeError
+from mlee.errors import ConfigError
 
 _THREADS = 4
 
@@ -49,7 +49,7 @@ class Renewal:
         start_s = time.monotonic()
         try:
             self.app = self._made()
-        except MleeError:
+        except Exception:  # whatever is wrong with the new results must not end the server that shows the former
             logging.getLogger(__name__).exception(
                 "The results have changed and could not be read; the page shows the former."
             )

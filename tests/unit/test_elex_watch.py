@@ -93,12 +93,15 @@ def test_what_else_changes_in_a_folder_is_not_looked_at(tmp_path: Path) -> None:
     assert [watcher.changed() for _ in range(2)] == [False] * 2
 
 
-def test_where_results_cannot_be_read_anew_the_former_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ConfigError("Nothing goes."), IndexError("Nothing goes.")], ids=["ours", "any other"])
+def test_where_results_cannot_be_read_anew_the_former_stay(
+    error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     made = [Dash("first", update_title="")]
 
     def make() -> Dash:
         if not made:
-            raise ConfigError("Nothing goes.")
+            raise error
         return made.pop()
 
     renewal = Renewal(make, Watcher([tmp_path]))
