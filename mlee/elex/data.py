@@ -83,7 +83,9 @@ class Explored:
             self.choices = _choices(self.table, self.metrics)
         self.tasks = tuple(dict.fromkeys(task for task, _ in self.choices))
         self.row_of = {name: number for number, name in enumerate(self.ids)}
-        self.digest = hashlib.sha256("".join(self.ids).encode()).hexdigest()[:SHORT]
+        # The same rows are rated differently where a table's description says something else of their metrics.
+        content = "".join(self.ids) + repr(list(self.metrics.values()))
+        self.digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:SHORT]
 
     @property
     def empty(self) -> bool:

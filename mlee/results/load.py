@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from mlee.errors import MleeError, ResultError
 from mlee.files import unique_fields
 from mlee.results import store
 from mlee.results.foreign import ForeignTable, read_foreign
+from mlee.results.foreign.properties import META_NAME
 from mlee.results.legacy import is_legacy, read_legacy
 from mlee.results.limits import check_limits, first_not_finite
 
@@ -34,7 +35,7 @@ RESULT_FILE = "result.json"
 EXPERIMENT_PREFIXES = ("infer_", "train_")
 _TABLES = (".csv", ".parquet")
 #: Files beside results that are none.
-_NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json", "study.json")
+_NOT_RESULTS = (META_NAME, "meta_environment.json", "config.json", "execution_platform.json", "study.json")
 #: Columns that rating adds to a table: a metric of another tool must not have the name of one.
 _RATING_COLUMNS = {*FACTS, "runs", "n", "run_ids", "reference"}
 _RATING_SUFFIXES = (STANDARD_ERROR, UNCERTAINTY, COUNT)
@@ -170,6 +171,11 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Unreadable]]:
         except OSError as error:
             unreadable.append(Unreadable(path, error.strerror or str(error)))
     return list(files.values()), unreadable
+
+
+def find_descriptions(files: Iterable[Path]) -> list[Path]:
+    """List what is read beside files that `find_files` found: descriptions of tables, whether they are there or not."""
+    return sorted({path.parent / META_NAME for path in files if path.suffix.lower() in _TABLES})
 
 
 def _expand(folder: Path) -> Iterator[Path]:

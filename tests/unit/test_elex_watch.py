@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from dash import Dash
 
+from mlee.elex.data import Explored
 from mlee.elex.serve import Renewal
 from mlee.elex.watch import Watcher
 from mlee.errors import ConfigError
 from mlee.experiment import RESULT_FILE
+from mlee.results.load import load
 from tests import builders
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,22 @@ def test_a_change_is_told_once_when_it_has_come_to_rest(change: Callable[[Path],
     watcher = Watcher([tmp_path])
     assert [watcher.changed() for _ in range(3)] == [False] * 3
     change(tmp_path)
+    assert [watcher.changed() for _ in range(3)] == [False, True, False]
+
+
+def test_another_description_of_a_table_is_a_change_and_makes_other_data(tmp_path: Path) -> None:
+    """What a browser keeps under an address is rated by the description that was there then."""
+    (tmp_path / "runs.csv").write_text("model,score\nA,1\nB,2\n")
+    described = tmp_path / "meta_properties.json"
+    described.write_text('{"score": {"maximize": true}}')
+    watcher = Watcher([tmp_path])
+    digests = [Explored(load([tmp_path])).digest]
+    for text in ('{"score": {"maximize": false}}', '{"score": {"name": "Points", "maximize": false}}'):
+        described.write_text(text)
+        assert [watcher.changed() for _ in range(3)] == [False, True, False]
+        digests.append(Explored(load([tmp_path])).digest)
+    assert len(set(digests)) == 3
+    described.unlink()
     assert [watcher.changed() for _ in range(3)] == [False, True, False]
 
 
