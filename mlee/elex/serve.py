@@ -100,6 +100,7 @@ def _gunicorn(renewal: Renewal, host: str, port: int, workers: int, ready: Calla
                 "loglevel": "warning",
                 "when_ready": started,
                 "keepalive": 30,
+                "limit_request_line": 8190,  # the most that it can: a view's address is up to 8000 long (state.py)
                 "control_socket_disable": True,
             }
             for name, value in settings.items():

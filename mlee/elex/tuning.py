@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from mlee.assess.metric import Metric
 from mlee.assess.metrics import WEIGHTS_FORMAT, canonical_key
@@ -18,8 +18,8 @@ from mlee.files import unique_fields
 
 MAX_WEIGHT = 1e9
 MAX_UPLOAD_BYTES = 2**17
-#: Longest part of the address that changes may take [characters].
-MAX_TEXT = 4000
+#: Longest part of the address that an upload may take [characters, as they are written there].
+MAX_TEXT = 6000
 
 
 def write_weights(weights: Sequence[tuple[str, float]]) -> str:
@@ -160,7 +160,7 @@ def as_changes(thresholds: Thresholds, name: str, kind: str, metrics: Mapping[st
 
 
 def _fitting(text: str, name: str) -> str:
-    if len(text) > MAX_TEXT:
+    if len(quote_plus(text)) > MAX_TEXT:
         raise ResultError(f"{name} holds more than an address can take.", "rate with python -m mlee.rate instead")
     return text
 

@@ -22,7 +22,7 @@ from mlee.elex import bundles, parts
 from mlee.elex.app import create_app
 from mlee.elex.data import Explored
 from mlee.elex.selection import select
-from mlee.elex.state import default_view, parse
+from mlee.elex.state import MAX_ADDRESS, default_view, parse
 from mlee.elex.tuning import MAX_UPLOAD_BYTES
 from tests.elex_data import FORMULA, SCRIPT
 from tests.unit.elex_pages import small
@@ -159,6 +159,21 @@ def test_an_upload_is_checked(client: FlaskClient) -> None:
     assert client.post("/check-upload", data=b" " * (MAX_UPLOAD_BYTES + 1)).status_code == 413
 
 
+def test_an_address_of_any_length_gives_what_it_says_or_a_reason(client: FlaskClient) -> None:
+    """What the page adds to a view's address does not count, nor how the server would write it."""
+    name, added = identity("VGG16"), f"&theme=dark&variant=compact&v={client.get('/version').get_data(as_text=True)}"
+    longest = "w=macs:2," + "*" * (MAX_ADDRESS - len("w=macs%3A2%2C"))
+    assert "weights changed" in client.get(f"/view/state?{longest}{added}").get_json()["rating"]
+    assert client.get(f"/weights.json?{longest}{added}").get_json()["weights"]["macs"] == 2
+    assert client.get(f"/label/{name}.svg?{longest}{added}").status_code == 200
+    said = client.get(f"/view/state?{longest}*").get_json()["notices"]
+    assert f"The address is longer than {MAX_ADDRESS} characters and was not read." in said
+    for path in (f"label/{name}.svg", "labels.zip", "table.csv", f"summary/{name}.json", "weights.json", "thresholds.json"):
+        refused = client.get(f"/{path}?{longest}*")
+        assert refused.status_code == 414
+        assert f"longer than {MAX_ADDRESS} characters" in refused.get_data(as_text=True)
+
+
 def test_nobody_sees_the_view_of_another(client: FlaskClient) -> None:
     data = small()
     before = {key: value for key, value in vars(data).items() if key != "rated"}
@@ -211,4 +226,5 @@ def test_a_page_without_results_says_what_to_do() -> None:
     empty = create_app(Explored(None, (), "No result could be read in results.")).server.test_client()
     assert empty.get("/").status_code == 200
     assert "There are no results yet" in json.dumps(empty.get("/_dash-layout").get_json())
-    assert empty.get("/view/state").status_code == 404
+    for path in ("view/state", "table.csv", "labels.zip", "weights.json", "thresholds.json"):
+        assert empty.get(f"/{path}").status_code == 404

@@ -17,6 +17,7 @@ from dash import Dash
 
 from mlee.elex.data import Explored
 from mlee.elex.serve import Renewal
+from mlee.elex.state import MAX_ADDRESS
 from mlee.elex.watch import Watcher
 from mlee.errors import ConfigError
 from mlee.experiment import RESULT_FILE
@@ -156,7 +157,7 @@ def test_the_page_shows_results_that_have_come(hidden: str, tmp_path: Path) -> N
             if found and said(found):
                 return found
             time.sleep(0.1)
-        raise AssertionError(f"/{path} does not change")
+        raise AssertionError(f"/{path[:60]} does not change")
 
     try:
         until("_dash-layout", lambda text: "There are no results yet" in text)
@@ -164,6 +165,7 @@ def test_the_page_shows_results_that_have_come(hidden: str, tmp_path: Path) -> N
         put(tmp_path, 0)
         one = until("version", lambda text: text != empty)
         until("_dash-layout", lambda text: "1 results." in text)
+        assert until(f"view/state?theme=light&q={'x' * (MAX_ADDRESS - 2)}", lambda text: "longer than" not in text)
         put(tmp_path, 1)
         until("version", lambda text: text not in (empty, one))
         (tmp_path / "infer_2026_11_23_15_00_01.json").unlink()
