@@ -86,7 +86,7 @@ def default_view(data: Explored, task: str | None = None, dataset: str | None = 
     dataset = dataset or data.datasets(task)[0]
     found = data.choices[task, dataset]
     keys = [metric.key for metric in found.metrics]
-    x = next((key for key in _FAVOURITE_X if key in keys), keys[0] if keys else "")
+    x = next((key for key in _FAVOURITE_X if key in keys), keys[0])
     y = next((key for key in _FAVOURITE_Y if key in keys and key != x), next((key for key in keys if key != x), x))
     return View(
         tab="scatter",

@@ -139,24 +139,24 @@ def _thresholds(text: str, name: str, kind: str, metrics: Mapping[str, Metric], 
         thresholds = from_json(text, name)
     except MleeError as error:
         raise ResultError(error.message, error.hint) from error
-    return _fitting(as_changes(thresholds, name, kind, metrics, tasks), name)
-
-
-def as_changes(thresholds: Thresholds, name: str, kind: str, metrics: Mapping[str, Metric], tasks: Sequence[str]) -> str:
-    """Write whole thresholds as changes, as the address holds them; raises `ResultError`."""
     if thresholds.index != kind:
         wanted = "the best of each metric" if thresholds.index == "best" else "a reference model"
         raise ResultError(f"{name} belongs to an index relative to {wanted}.", f"choose {wanted} as reference first")
     unknown = sorted({key for found in thresholds.by_task.values() for key in found} - set(metrics))
     if unknown:
         raise ResultError(f"{name}: there is no metric “{unknown[0][:60]}” here.", f"known: {', '.join(metrics)}")
+    return _fitting(as_changes(thresholds, metrics, tasks), name)
+
+
+def as_changes(thresholds: Thresholds, metrics: Mapping[str, Metric], tasks: Sequence[str]) -> str:
+    """Write thresholds of these metrics and tasks as changes, as the address holds them."""
     changes = []
     for task in tasks:
         for key, metric in metrics.items():
             four = thresholds.get(task, key)
             if four is not None and (not metric.tasks or task in metric.tasks):
                 changes.append((task, key, four))
-    return write_thresholds(tuple(changes), kind)
+    return write_thresholds(tuple(changes), thresholds.index)
 
 
 def _fitting(text: str, name: str) -> str:

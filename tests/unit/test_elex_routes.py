@@ -24,7 +24,8 @@ from mlee.elex.data import Explored
 from mlee.elex.selection import select
 from mlee.elex.state import MAX_ADDRESS, default_view, parse
 from mlee.elex.tuning import MAX_UPLOAD_BYTES
-from tests.elex_data import FORMULA, SCRIPT
+from mlee.results.load import load
+from tests.elex_data import FORMULA, SCRIPT, write_results
 from tests.unit.elex_pages import small
 
 
@@ -220,6 +221,47 @@ def test_the_best_compression_is_taken_from_the_cache(tmp_path: Path) -> None:
     best.write_bytes(b"damaged")
     assert bundles._brotli(content, slow) == first
     assert len(slow) == 2
+
+
+def _table(folder: Path, rows: str) -> Explored:
+    (folder / "runs.csv").write_text(f"task,dataset,environment,model,energy,score\n{rows}")
+    (folder / "meta_properties.json").write_text('{"energy": {"unit": "J", "maximize": false}, "score": {"maximize": true}}')
+    return Explored(load([folder]))
+
+
+@pytest.mark.parametrize("rows", ["a,hollow,E,M,,\n{}", "{}a,hollow,E,M,,\n"], ids=["first", "last"])
+def test_a_data_set_without_any_value_is_left_out_and_said(rows: str, tmp_path: Path) -> None:
+    data = _table(tmp_path, rows.format("a,full,E,M,1,2\na,full,E,N,2,3\na,full,F,M,,\n"))
+    app = create_app(data)
+    client = app.server.test_client()
+    assert "No value of any metric, left out: a on hollow." in json.dumps(client.get("/_dash-layout").get_json())
+    state = client.get("/view/state?d=hollow").get_json()
+    assert [each["value"] for each in state["options"]["d"]] == ["full"]
+    assert "There is no data set “hollow” here; showing full." in state["notices"]
+    (hollow,) = (name for name, row in data.row_of.items() if data.table["dataset"].iloc[row] == "hollow")
+    for part in parts.PARTS:  # an environment without values stays: its neighbours have some
+        for search in ("e=F", f"i={hollow}&c={hollow}&c={data.ids[1]}&c={data.ids[2]}"):
+            assert client.get(f"/view/{part}?{search}").status_code == 200
+
+
+def test_every_part_of_a_page_of_a_foreign_table_alone(tmp_path: Path) -> None:
+    """Thresholds that are shipped are of metrics that such a page does not have."""
+    client = create_app(_table(tmp_path, "a,full,E,M,1,2\na,full,E,N,2,3\n")).server.test_client()
+    for part in parts.PARTS:
+        for search in ("", "h=quantiles", "r=best"):
+            assert client.get(f"/view/{part}?{search}").status_code == 200
+    now = client.get("/view/tuning?h=quantiles").get_json()["current"]
+    assert now["energy"]["all"].startswith("a~energy:")
+
+
+def test_results_without_any_value_are_a_page_that_says_so(tmp_path: Path) -> None:
+    write_results(tmp_path)
+    loaded = load([tmp_path])
+    for name in loaded.metrics:
+        loaded.table[name] = float("nan")
+    client = create_app(Explored(loaded)).server.test_client()
+    assert "The results hold no value of any metric." in json.dumps(client.get("/_dash-layout").get_json())
+    assert client.get("/view/state").status_code == 404
 
 
 def test_a_page_without_results_says_what_to_do() -> None:
