@@ -147,7 +147,7 @@ def _panels() -> dict[str, list[Any]]:
             html.Div(
                 [
                     html.A("Download as CSV", id="table.csv", href="table.csv", className="button", download="mlee.csv"),
-                    html.Button("All labels (zip)", id="zip-button", type="button", className="button"),
+                    html.Button("All labels (zip)", id="zip-button", type="button", className="button of-label"),
                     html.Span(id="zip-progress", className="soft", role="status"),
                 ],
                 className="row",
@@ -200,9 +200,9 @@ def _model_panel() -> html.Aside:
                     html.Img(id="label", alt="", width="340", height="626"),
                     html.Div(
                         [
-                            html.Span("Label:", className="soft"),
+                            html.Span("Label:", className="soft of-label"),
                             *(
-                                html.A(name.upper(), id=f"label-{name}", href="#", className="button")
+                                html.A(name.upper(), id=f"label-{name}", href="#", className="button of-label")
                                 for name in ("pdf", "svg", "png")
                             ),
                             html.Span("Data:", className="soft"),

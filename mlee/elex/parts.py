@@ -25,7 +25,7 @@ from mlee.elex.theme import DARK, LIGHT, SYMBOLS
 from mlee.elex.timeline import timeline
 from mlee.elex.traced import find_runs
 from mlee.elex.zones import bounds
-from mlee.label.describe import describe
+from mlee.label.describe import LABELLED, describe
 
 #: Names that a sentence lists at most.
 _NAMED = 4
@@ -72,6 +72,7 @@ def state(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> d
         "summary": summary(selection),
         "rating": rating_words(selection),
         "environments": environment_boxes(found.environments, shapes),
+        "labelled": view.task in LABELLED,
         "names": [name for name, _ in found.environments],
         "example": next((name for name, own in zip(selection.ids, selection.is_reference, strict=True) if own), ""),
     }
@@ -162,7 +163,11 @@ def _compare(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -
     selection = select(data, view)
     rows = [data.row_of[name] for name in view.compared]
     named = [
-        {"id": name, "name": f"{rated_row['model']}, {rated_row['environment']}"}
+        {
+            "id": name,
+            "name": f"{rated_row['model']}, {rated_row['environment']}",
+            "labelled": rated_row["task"] in LABELLED,
+        }
         for name, rated_row in zip(view.compared, selection.rated.table.iloc[rows].to_dict("records"), strict=True)
     ]
     figure = overview.profile(selection, rows, theme) if len(rows) > 1 else None

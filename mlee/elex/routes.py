@@ -28,7 +28,7 @@ from mlee.elex.state import KEYS, MAX_ADDRESS, View, parse
 from mlee.elex.tuning import MAX_UPLOAD_BYTES, read_upload, weights_json
 from mlee.errors import MleeError
 from mlee.label import render
-from mlee.label.describe import describe
+from mlee.label.describe import LABELLED, describe
 from mlee.results.load import RESULT_FILE
 
 _TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -107,6 +107,8 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
     @server.get("/labels.zip")
     def labels() -> Response:
         seen = asked()
+        if seen.task not in LABELLED:
+            abort(404, f"There is no label for the task {seen.task!r}.")
         names = [data.ids[row] for row in select(data, seen).rows]
         answer = Response(
             _zipped(

@@ -121,6 +121,19 @@ def test_the_zip_holds_a_label_of_each_row(client: FlaskClient) -> None:
     assert not any("/" in name or ".." in name for name in archive.namelist())
 
 
+def test_a_task_without_labels_has_no_zip_of_them(tmp_path: Path) -> None:
+    data = _table(tmp_path, "job,d,E,M,1,2\njob,d,E,N,2,3\ninference,d,E,M,1,2\n")
+    client = create_app(data).server.test_client()
+    refused = client.get("/labels.zip?t=job")
+    assert refused.status_code == 404
+    assert "There is no label for the task &#39;job&#39;." in refused.get_data(as_text=True)
+    assert client.get("/view/state?t=job").get_json()["labelled"] is False
+    assert client.get("/view/state?t=inference").get_json()["labelled"] is True
+    compared = client.get("/view/compare?" + urlencode([("c", name) for name in data.ids])).get_json()["labels"]
+    assert [each["labelled"] for each in compared] == [False, False, True]
+    assert zipfile.ZipFile(io.BytesIO(client.get("/labels.zip?t=inference").data)).testzip() is None
+
+
 def test_the_csv_is_the_view_and_holds_no_formula(client: FlaskClient) -> None:
     text = client.get("/table.csv?q=hyperlink,resnet").get_data(as_text=True)
     selection = select(small(), parse("?q=hyperlink,resnet", small())[0])

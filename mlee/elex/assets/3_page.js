@@ -27,6 +27,7 @@
     const asMade = !elex.defaults && !location.search; // the page was made for the default view
     elex.defaults = found.defaults;
     elex.names = found.names;
+    document.body.classList.toggle("unlabelled", !found.labelled); // some tasks of other tools have no label
     const labelled = fromLabel();
     for (const [key, value] of Object.entries(found.values)) {
       const options = found.options[key], news = options && !same(options, offered[key]);
@@ -101,7 +102,7 @@
       set("comparison", { children: found.children });
       set("compared-names", { children: found.labels.map((each) => element("Button", each.name + "  \u2715", { className: "button chip", type: "button", "data-uncompare": each.id, title: "take out of the comparison" })) });
       const image = (each) => element("Img", null, { src: elex.address(`label/${each.id}.svg`, search, RATING, { variant: "compact" }), alt: "Energy label of " + each.name, width: "260", height: "364" });
-      set("compare-labels", { children: found.labels.length > 1 ? found.labels.map(image) : [] });
+      set("compare-labels", { children: found.labels.length > 1 ? found.labels.filter((each) => each.labelled).map(image) : [] });
       find("compare-graph").hidden = !found.figure;
       return elex.draw("compare-graph", found.figure);
     }),
@@ -150,7 +151,7 @@
     else describe(location.search, elex.theme());
   };
   function label(id, search) {
-    if (!id) return;
+    if (!id || document.body.classList.contains("unlabelled")) return;
     const source = elex.address(`label/${id}.svg`, search, RATING);
     if (find("label").getAttribute("src") !== source) find("label").src = source;
   }
