@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from cachetools import LRUCache, cached
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from mlee.assess.export import to_csv
 from mlee.assess.thresholds import to_json as thresholds_json
@@ -42,6 +43,9 @@ _MAX_LOG_BYTES = 2**26
 def add_routes(server: Flask, data: Explored, version: str, public_url: str | None) -> None:
     """Add the routes; `version` is that of data and program, `public_url` where QR codes lead to."""
     issued = datetime.now(UTC).date()
+    # Nothing but uploads is sent here: Dash's callbacks stay in the browser. Of a body that does not announce its length
+    # werkzeug takes as much and says nothing of the rest; by the one byte more it is known.
+    server.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + 1
 
     @cached(LRUCache(_PARTS_BYTES, getsizeof=len), lock=Lock())
     def kept(part: str, search: str, theme: str) -> bytes:
@@ -158,12 +162,16 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
 
     @server.post("/check-upload")
     def check_upload() -> Response | tuple[dict[str, Any], int]:
-        if (request.content_length or 0) > MAX_UPLOAD_BYTES:
+        try:
+            content = request.get_data()
+        except RequestEntityTooLarge:  # by the length it announces
+            content = None
+        if content is None or len(content) > MAX_UPLOAD_BYTES:
             return {"message": f"The file is larger than {MAX_UPLOAD_BYTES // 1024} kB: not weights or thresholds."}, 413
         seen = asked()
         name = request.headers.get("X-Name", "The file")[:80]
         try:
-            changed = read_upload(request.get_data(), name, seen.rating.kind, data.metrics, data.tasks)
+            changed = read_upload(content, name, seen.rating.kind, data.metrics, data.tasks)
         except MleeError as error:
             return {"message": f"{error.message} {(error.hint or '').capitalize()}".strip()}, 400
         return {"weights": changed[0], "thresholds": changed[1], "message": f"{name} is in use."}, 200

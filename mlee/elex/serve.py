@@ -18,10 +18,13 @@ from typing import Any
 
 from dash import Dash
 
+from mlee.elex.tuning import MAX_UPLOAD_BYTES
 from mlee.elex.watch import Watcher
 from mlee.errors import ConfigError
 
 _THREADS = 4
+#: Bodies [B] that waitress keeps before anybody looks at them; smaller ones that are too large are refused by routes.py.
+_LONGEST_BODY = 2 * MAX_UPLOAD_BYTES
 
 
 def check_free(host: str, port: int) -> None:
@@ -74,7 +77,7 @@ def serve(renewal: Renewal, host: str, port: int, workers: int, ready: Callable[
         answer: Iterable[bytes] = renewal.app.server(environ, start_response)
         return answer
 
-    server = create_server(newest, host=host, port=port, threads=_THREADS * workers)
+    server = create_server(newest, host=host, port=port, threads=_THREADS * workers, max_request_body_size=_LONGEST_BODY)
     renewal.watcher.start(renewal)
     ready()
     server.run()

@@ -173,6 +173,35 @@ def test_an_upload_is_checked(client: FlaskClient) -> None:
     assert client.post("/check-upload", data=b" " * (MAX_UPLOAD_BYTES + 1)).status_code == 413
 
 
+class _Endless(io.RawIOBase):
+    """A body that does not say how long it is."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self.taken += len(buffer)
+        buffer[:] = b" " * len(buffer)
+        return len(buffer) if self.taken < 2**26 else 0
+
+
+@pytest.mark.parametrize("path", ["/check-upload", "/_dash-update-component"])
+def test_a_body_that_is_too_large_is_not_taken_in(client: FlaskClient, path: str) -> None:
+    """An upload in chunks does not announce its length."""
+    body = _Endless()
+    environment = {"wsgi.input": body, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post(path, environ_overrides=environment, headers={"Content-Type": "application/json"})
+    assert body.taken < 2 * MAX_UPLOAD_BYTES
+    assert answer.status_code in (400, 413)
+    if path == "/check-upload":
+        assert answer.status_code == 413
+        assert answer.get_json()["message"] == "The file is larger than 128 kB: not weights or thresholds."
+    assert client.post("/check-upload", data=b'{"macs": 3}' + b" " * (MAX_UPLOAD_BYTES - 11)).status_code == 200
+
+
 def test_an_address_of_any_length_gives_what_it_says_or_a_reason(client: FlaskClient) -> None:
     """What the page adds to a view's address does not count, nor how the server would write it."""
     name, added = identity("VGG16"), f"&theme=dark&variant=compact&v={client.get('/version').get_data(as_text=True)}"
