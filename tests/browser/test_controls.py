@@ -138,6 +138,14 @@ def test_tabs(visitor: Visitor, published: str) -> None:
     until(page, "location.search.includes('tab=table') && location.search.includes('i=')")
 
 
+def test_a_plot_fills_its_tab_whichever_is_there_first(visitor: Visitor, small: str) -> None:
+    for tab in ("ratings", "metrics") * 3:
+        page = visitor.visit(f"{small}?tab={tab}")
+        plot = f"document.getElementById('{tab}-graph')"
+        until(page, f"{plot}.clientWidth && {plot}.querySelector('.main-svg').clientWidth - {plot}.clientWidth", 0)
+        assert page.evaluate(f"{plot}.clientWidth") > 0
+
+
 def test_the_address_opens_the_same_view(visitors: Any, published: str) -> None:
     first = visitors().visit(published)
     choose(first, "y", "Parameters")
