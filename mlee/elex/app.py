@@ -20,7 +20,7 @@ from mlee.elex.layout import page
 from mlee.elex.routes import add_routes
 from mlee.elex.scatter import CROWD
 from mlee.elex.security import add_headers
-from mlee.elex.state import default_view
+from mlee.elex.state import MAX_WRITTEN, default_view
 
 #: Loaded when the table is first looked at: a third of all that a visitor would download.
 _LATE = "dash_ag_grid"
@@ -37,7 +37,7 @@ _PAGE = """<!DOCTYPE html>
 %(css)s
 <style>%(tokens)s</style>
 </head>
-<body data-plotly="%(plotly)s" data-late="%(late)s" data-version="%(version)s" class="waiting">
+<body data-plotly="%(plotly)s" data-late="%(late)s" data-version="%(version)s" data-longest="%(longest)s" class="waiting">
 %(early)s
 %(app_entry)s
 <div hidden>%(config)s</div>
@@ -73,6 +73,7 @@ class Explorer(Dash):
             "preload": f'<link rel="preload" as="script" href="{plotly}">' if self.elex_has_plot else "",
             "late": next((name for name in scripts if _LATE in name), ""),
             "version": self.elex_version,
+            "longest": MAX_WRITTEN,
             "early": _EARLY if self.elex_has_plot else "",
             "app_entry": given["app_entry"],
             "config": given["config"],

@@ -220,8 +220,7 @@ def tuning_now(selection: Selection) -> dict[str, dict[str, Any]]:
     """
     rated, view, data = selection.rated, selection.view, selection.data
     kind = rated.thresholds.index  # where the choice could not be rated, not that of the view
-    tasks = data.tasks
-    whole = as_changes(rated.thresholds, "data", kind, data.metrics, tasks).partition("~")[2]
+    whole = as_changes(rated.thresholds, data.metrics, data.tasks).partition("~")[2]
     found = {}
     for metric in data.choices[view.task, view.dataset].metrics:
         four = rated.thresholds.get(view.task, metric.key)

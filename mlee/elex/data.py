@@ -80,15 +80,23 @@ class Explored:
         self.choices: Mapping[tuple[str, str], Choices] = {}
         if loaded is not None:
             self.models = tuple(map(str, self.table["model"]))
-            self.choices = _choices(self.table, self.metrics)
+            every = _choices(self.table, self.metrics)
+            self.choices = {place: found for place, found in every.items() if found.metrics}
+            hollow = [f"{task} on {dataset}" for (task, dataset), found in every.items() if not found.metrics]
+            if hollow and self.choices:
+                self.warnings += (f"No value of any metric, left out: {', '.join(hollow)}.",)
+            elif hollow:
+                self.problem = "The results hold no value of any metric."
         self.tasks = tuple(dict.fromkeys(task for task, _ in self.choices))
         self.row_of = {name: number for number, name in enumerate(self.ids)}
-        self.digest = hashlib.sha256("".join(self.ids).encode()).hexdigest()[:SHORT]
+        # The same rows are rated differently where a table's description says something else of their metrics.
+        content = "".join(self.ids) + repr(list(self.metrics.values()))
+        self.digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:SHORT]
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not self.ids
+        return not self.choices
 
     def datasets(self, task: str) -> tuple[str, ...]:
         """Names of the data sets of a task."""

@@ -147,7 +147,7 @@ def _panels() -> dict[str, list[Any]]:
             html.Div(
                 [
                     html.A("Download as CSV", id="table.csv", href="table.csv", className="button", download="mlee.csv"),
-                    html.Button("All labels (zip)", id="zip-button", type="button", className="button"),
+                    html.Button("All labels (zip)", id="zip-button", type="button", className="button of-label"),
                     html.Span(id="zip-progress", className="soft", role="status"),
                 ],
                 className="row",

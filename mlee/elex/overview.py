@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from mlee.assess.compound import LETTERS
 from mlee.assess.metric import Metric
-from mlee.elex.figures import NOTHING, Figure, blank, layout, numbers, text
+from mlee.elex.figures import NOTHING, Figure, blank, layout, numbers, text, told_apart
 from mlee.elex.selection import Selection
 from mlee.elex.theme import CLASSES, SERIES, SURFACES
 
 #: Fewer pairs of values than this say nothing about a correlation.
 _LEAST_PAIRS = 4
 _BAR_PX, _TITLE_PX = 30, 46
+#: Characters of an environment's name: more leave no room for the bars on a phone.
+_LONGEST_BAR = 34
 
 
 def ratings(selection: Selection, theme: str) -> Figure:
@@ -29,6 +31,7 @@ def ratings(selection: Selection, theme: str) -> Figure:
         parts.append((selection.metric(key).label, selection.rated.rating[selection.rows, column]))
     environments = np.array(selection.environments, dtype=object)
     present = [name for name in view.environments if (environments == name).any()]
+    shown = [text(name) for name in told_apart(present, _LONGEST_BAR)]
     traces: list[Figure] = []
     figure = layout(
         theme, barmode="stack", bargap=0.25, height=_TITLE_PX * len(parts) + _BAR_PX * len(present) * len(parts) + 60
@@ -46,6 +49,9 @@ def ratings(selection: Selection, theme: str) -> Figure:
             "anchor": f"x{axis_number}",
             "fixedrange": True,
             "ticklabelstandoff": 8,
+            "type": "category",
+            "tickvals": present,
+            "ticktext": shown,
         }
         figure[f"xaxis{axis_number}"] = {"visible": False, "anchor": f"y{axis_number}", "fixedrange": True}
         figure["annotations"].append(
@@ -72,7 +78,8 @@ def ratings(selection: Selection, theme: str) -> Figure:
                     "orientation": "h",
                     "name": said,
                     "x": counts,
-                    "y": [text(name) for name in present],
+                    "y": present,
+                    "customdata": [text(name, None) for name in present],
                     "xaxis": f"x{axis_number}",
                     "yaxis": f"y{axis_number}",
                     "marker": {"color": fill, "line": {"color": SURFACES[theme].panel, "width": 1.5}},
@@ -81,7 +88,7 @@ def ratings(selection: Selection, theme: str) -> Figure:
                     "insidetextanchor": "middle",
                     "textangle": 0,
                     "textfont": {"color": ink},
-                    "hovertemplate": f"%{{y}}<br>{said}: %{{x}}<extra></extra>",
+                    "hovertemplate": f"%{{customdata}}<br>{said}: %{{x}}<extra></extra>",
                 }
             )
     return {"data": traces, "layout": figure}
@@ -122,20 +129,23 @@ def correlation(selection: Selection, metrics: Sequence[Metric], theme: str) -> 
     found = [[rank_correlation(columns[a.key], columns[b.key]) for b in shown] for a in shown]
     surface = SURFACES[theme]
     middle = "#ffffff" if theme == "light" else "#18212a"
+    keys = [metric.key for metric in shown]
     names = [text(metric.label.replace(" (extrapolated)", "")) for metric in shown]
+    places = {"type": "category", "tickvals": keys, "ticktext": names, "automargin": True, "fixedrange": True}
     return {
         "data": [
             {
                 "type": "heatmap",
-                "x": names,
-                "y": names,
+                "x": keys,
+                "y": keys,
                 "z": found,
                 "zmin": -1,
                 "zmax": 1,
                 "colorscale": [[0, "#b35806"], [0.5, middle], [1, "#2b6fb3"]],
                 "text": [["" if value is None else f"{value:.2f}" for value in row] for row in found],
                 "texttemplate": "%{text}",
-                "hovertemplate": "%{y}<br>%{x}<br>%{text}<extra></extra>",
+                "customdata": [[f"{up}<br>{along}" for along in names] for up in names],
+                "hovertemplate": "%{customdata}<br>%{text}<extra></extra>",
                 "xgap": 2,
                 "ygap": 2,
                 "colorbar": {"thickness": 12, "outlinewidth": 0, "tickvals": [-1, 0, 1], "len": 0.6},
@@ -144,8 +154,8 @@ def correlation(selection: Selection, metrics: Sequence[Metric], theme: str) -> 
         "layout": layout(
             theme,
             height=140 + 46 * len(shown),
-            xaxis={"automargin": True, "tickangle": -35, "fixedrange": True, "linecolor": surface.line},
-            yaxis={"automargin": True, "autorange": "reversed", "fixedrange": True, "ticklabelstandoff": 8},
+            xaxis={**places, "tickangle": -35, "linecolor": surface.line},
+            yaxis={**places, "autorange": "reversed", "ticklabelstandoff": 8},
         ),
     }
 
@@ -161,6 +171,7 @@ def profile(selection: Selection, rows: Sequence[int], theme: str) -> Figure:
     if len(metrics) < 3 or not rows:
         return blank(theme, "A profile needs a model with three rated metrics.")
     surface = SURFACES[theme]
+    keys = [metric.key for _, metric in metrics]
     names = [_broken(metric.label) for _, metric in metrics]
     traces: list[Figure] = []
     for number, row in enumerate(rows):
@@ -174,13 +185,14 @@ def profile(selection: Selection, rows: Sequence[int], theme: str) -> Figure:
                 "mode": "lines+markers",
                 "name": text(f"{selection.rated.table['model'].iloc[row]}"),
                 "r": numbers([*radius, radius[0]]),
-                "theta": [*names, names[0]],
+                "theta": [*keys, keys[0]],
+                "customdata": [*names, names[0]],
                 "text": [*said, said[0]],
                 "fill": "toself" if all(rating >= 0 for rating in classes) else "none",
                 "opacity": 0.85,
                 "line": {"color": colour, "width": 2, "dash": ("solid", "dash", "dot", "dashdot")[number % 4]},
                 "marker": {"size": 8, "symbol": ("circle", "square", "diamond", "triangle-up")[number % 4]},
-                "hovertemplate": "%{theta}: %{text}<extra>%{fullData.name}</extra>",
+                "hovertemplate": "%{customdata}: %{text}<extra>%{fullData.name}</extra>",
             }
         )
     return {
@@ -202,7 +214,14 @@ def profile(selection: Selection, rows: Sequence[int], theme: str) -> Figure:
                     "angle": 90,
                     "tickangle": 90,
                 },
-                "angularaxis": {"gridcolor": surface.grid, "linecolor": surface.line, "tickfont": {"size": 11}},
+                "angularaxis": {
+                    "type": "category",
+                    "tickvals": keys,
+                    "ticktext": names,
+                    "gridcolor": surface.grid,
+                    "linecolor": surface.line,
+                    "tickfont": {"size": 11},
+                },
             },
         ),
     }

@@ -72,6 +72,7 @@ def state(data: Explored, view: View, theme: str, notices: tuple[str, ...]) -> d
         "summary": summary(selection),
         "rating": rating_words(selection),
         "environments": environment_boxes(found.environments, shapes),
+        "labelled": view.task in LABELLED,
         "names": [name for name, _ in found.environments],
         "example": next((name for name, own in zip(selection.ids, selection.is_reference, strict=True) if own), ""),
     }

@@ -18,17 +18,18 @@ from urllib.parse import urlencode
 
 from cachetools import LRUCache, cached
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from mlee.assess.export import to_csv
 from mlee.assess.thresholds import to_json as thresholds_json
 from mlee.elex import parts
 from mlee.elex.data import Explored, RatingChoice
 from mlee.elex.selection import rate_or_default, select
-from mlee.elex.state import KEYS, parse
+from mlee.elex.state import KEYS, MAX_ADDRESS, View, parse
 from mlee.elex.tuning import MAX_UPLOAD_BYTES, read_upload, weights_json
 from mlee.errors import MleeError
 from mlee.label import render
-from mlee.label.describe import describe
+from mlee.label.describe import LABELLED, describe
 from mlee.results.load import RESULT_FILE
 
 _TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -42,6 +43,9 @@ _MAX_LOG_BYTES = 2**26
 def add_routes(server: Flask, data: Explored, version: str, public_url: str | None) -> None:
     """Add the routes; `version` is that of data and program, `public_url` where QR codes lead to."""
     issued = datetime.now(UTC).date()
+    # Nothing but uploads is sent here: Dash's callbacks stay in the browser. Of a body that does not announce its length
+    # werkzeug takes as much and says nothing of the rest; by the one byte more it is known.
+    server.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + 1
 
     @cached(LRUCache(_PARTS_BYTES, getsizeof=len), lock=Lock())
     def kept(part: str, search: str, theme: str) -> bytes:
@@ -55,6 +59,11 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
 
     with contextlib.suppress(ValueError, IndexError):  # what draws labels is loaded before there are threads and processes
         label_of(data.ids[0], RatingChoice(), "svg", "full", 200)
+
+    def asked() -> View:
+        if data.empty:
+            abort(404)
+        return parse(_whole_search(), data)[0]
 
     def _answer(content: bytes, type_: str, *, kept: bool = True) -> Response:
         answer = Response(content, mimetype=type_)
@@ -76,8 +85,7 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
     def view(part: str) -> Response:
         if part not in parts.PARTS or data.empty:
             abort(404)
-        pairs = [(key, value) for key, value in request.args.items(multi=True) if key in KEYS.values()]
-        search, theme = urlencode(pairs), request.args.get("theme", "light")
+        search, theme = _search(), request.args.get("theme", "light")
         live = part in parts.LIVE
         if live:
             content = parts.answer(data, part, search, theme).encode()
@@ -90,7 +98,7 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
         variant = request.args.get("variant", "full")
         if name not in data.row_of or format_ not in _TYPES or variant not in _VARIANTS:
             abort(404)
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
         try:
             content = label_of(name, seen.rating, format_, variant, 200)
         except ValueError as error:  # a task that has no label
@@ -102,7 +110,9 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
 
     @server.get("/labels.zip")
     def labels() -> Response:
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
+        if seen.task not in LABELLED:
+            abort(404, f"There is no label for the task {seen.task!r}.")
         names = [data.ids[row] for row in select(data, seen).rows]
         answer = Response(
             _zipped(
@@ -117,13 +127,13 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
 
     @server.get("/table.csv")
     def table() -> Response:
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
         selection = select(data, seen)
         return _download(to_csv(selection.rated, [int(row) for row in selection.rows]), "text/csv", "mlee.csv")
 
     @server.get("/summary/<name>.json")
     def summary(name: str) -> Response:
-        content = parts.summary_json(data, request.query_string.decode("utf-8", "replace"), name)
+        content = parts.summary_json(data, _whole_search(), name)
         if content is None:
             abort(404)
         return _download(content, "application/json", f"{_file_name(data, name)}.json")
@@ -141,26 +151,43 @@ def add_routes(server: Flask, data: Explored, version: str, public_url: str | No
 
     @server.get("/weights.json")
     def weights() -> Response:
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
         return _download(weights_json(rate_or_default(data, seen.rating)[0].metrics), "application/json", "weights.json")
 
     @server.get("/thresholds.json")
     def thresholds() -> Response:
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
         used = rate_or_default(data, seen.rating)[0].thresholds
         return _download(thresholds_json(used), "application/json", "thresholds.json")
 
     @server.post("/check-upload")
     def check_upload() -> Response | tuple[dict[str, Any], int]:
-        if (request.content_length or 0) > MAX_UPLOAD_BYTES:
+        try:
+            content = request.get_data()
+        except RequestEntityTooLarge:  # by the length it announces
+            content = None
+        if content is None or len(content) > MAX_UPLOAD_BYTES:
             return {"message": f"The file is larger than {MAX_UPLOAD_BYTES // 1024} kB: not weights or thresholds."}, 413
-        seen, _ = parse(request.query_string.decode("utf-8", "replace"), data)
+        seen = asked()
         name = request.headers.get("X-Name", "The file")[:80]
         try:
-            changed = read_upload(request.get_data(), name, seen.rating.kind, data.metrics, data.tasks)
+            changed = read_upload(content, name, seen.rating.kind, data.metrics, data.tasks)
         except MleeError as error:
             return {"message": f"{error.message} {(error.hint or '').capitalize()}".strip()}, 400
         return {"weights": changed[0], "thresholds": changed[1], "message": f"{name} is in use."}, 200
+
+
+def _search() -> str:
+    """Return what the address says of the view, never longer than as a browser writes it."""
+    return urlencode([(key, value) for key, value in request.args.items(multi=True) if key in KEYS.values()], safe="*")
+
+
+def _whole_search() -> str:
+    """Return the same, for answers that have no place for the notice that an address was too long to be read."""
+    search = _search()
+    if len(search) > MAX_ADDRESS:
+        abort(414, f"The address is longer than {MAX_ADDRESS} characters.")
+    return search
 
 
 def _source(path: Path) -> bytes:

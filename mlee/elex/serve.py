@@ -18,10 +18,13 @@ from typing import Any
 
 from dash import Dash
 
+from mlee.elex.tuning import MAX_UPLOAD_BYTES
 from mlee.elex.watch import Watcher
-from mlee.errors import ConfigError, MleeError
+from mlee.errors import ConfigError
 
 _THREADS = 4
+#: Bodies [B] that waitress keeps before anybody looks at them; smaller ones that are too large are refused by routes.py.
+_LONGEST_BODY = 2 * MAX_UPLOAD_BYTES
 
 
 def check_free(host: str, port: int) -> None:
@@ -49,7 +52,7 @@ class Renewal:
         start_s = time.monotonic()
         try:
             self.app = self._made()
-        except MleeError:
+        except Exception:  # whatever is wrong with the new results must not end the server that shows the former
             logging.getLogger(__name__).exception(
                 "The results have changed and could not be read; the page shows the former."
             )
@@ -74,7 +77,7 @@ def serve(renewal: Renewal, host: str, port: int, workers: int, ready: Callable[
         answer: Iterable[bytes] = renewal.app.server(environ, start_response)
         return answer
 
-    server = create_server(newest, host=host, port=port, threads=_THREADS * workers)
+    server = create_server(newest, host=host, port=port, threads=_THREADS * workers, max_request_body_size=_LONGEST_BODY)
     renewal.watcher.start(renewal)
     ready()
     server.run()
@@ -100,6 +103,7 @@ def _gunicorn(renewal: Renewal, host: str, port: int, workers: int, ready: Calla
                 "loglevel": "warning",
                 "when_ready": started,
                 "keepalive": 30,
+                "limit_request_line": 8190,  # the most that it can: a view's address is up to 8000 long (state.py)
                 "control_socket_disable": True,
             }
             for name, value in settings.items():

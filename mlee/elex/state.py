@@ -6,7 +6,7 @@ back to the default, with a notice. The address is all there is; the server reme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -17,8 +17,10 @@ from mlee.assess.rules import RULES
 from mlee.elex.data import Choices, Explored, RatingChoice
 from mlee.elex.tuning import read_thresholds, read_weights, write_thresholds, write_weights
 
-#: Longest address that is read [characters].
+#: Longest address that is read [characters]: with path, theme and version it fits into a request line (serve.py).
 MAX_ADDRESS = 8000
+#: Longest that the page makes: it asks for parts with the digest of a model added.
+MAX_WRITTEN = MAX_ADDRESS - 50
 MAX_COMPARED = 4
 TABS = ("scatter", "ratings", "table", "metrics", "compare", "time")
 SCALES = ("value", "index")
@@ -27,6 +29,7 @@ SHOW = ("zones", "front", "names", "errors", "lines")
 #: What is shown at first. Lines join a model across environments: with one there are none.
 DEFAULT_SHOW = ("zones", "front", "errors", "lines")
 NONE = "-"  # an empty list, where an empty list is not the default
+ALL = "*"  # all environments: an address could not list a hundred of them
 _FAVOURITE_X = ("energy_per_sample", "energy_per_epoch", "time_per_sample", "time_per_epoch")
 _FAVOURITE_Y = ("top1_accuracy",)
 #: Metrics that people read on a linear axis; all others span decades.
@@ -83,7 +86,7 @@ def default_view(data: Explored, task: str | None = None, dataset: str | None = 
     dataset = dataset or data.datasets(task)[0]
     found = data.choices[task, dataset]
     keys = [metric.key for metric in found.metrics]
-    x = next((key for key in _FAVOURITE_X if key in keys), keys[0] if keys else "")
+    x = next((key for key in _FAVOURITE_X if key in keys), keys[0])
     y = next((key for key in _FAVOURITE_Y if key in keys and key != x), next((key for key in keys if key != x), x))
     return View(
         tab="scatter",
@@ -115,13 +118,8 @@ class _Address:
         if len(search) > MAX_ADDRESS:
             self.notices.append(f"The address is longer than {MAX_ADDRESS} characters and was not read.")
             search = ""
-        try:
-            pairs = parse_qsl(search.removeprefix("?"), keep_blank_values=True, max_num_fields=200)
-        except ValueError:
-            self.notices.append("The address has too many parts and was not read.")
-            pairs = []
         self._pairs: dict[str, list[str]] = {}
-        for key, value in pairs:
+        for key, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
             self._pairs.setdefault(key, []).append(value)
 
     def text(self, key: str) -> str | None:
@@ -134,8 +132,8 @@ class _Address:
         self.notices.append(f"There is no {what} “{_short(value)}” here; showing {_short(default)}.")
         return default
 
-    def some_of(self, key: str, known: Iterable[str], default: tuple[str, ...], what: str) -> tuple[str, ...]:
-        values, known = self._pairs.get(key), tuple(known)
+    def some_of(self, key: str, known: Container[str], default: tuple[str, ...], what: str) -> tuple[str, ...]:
+        values = self._pairs.get(key)
         if values is None:
             return default
         found = tuple(name for name in dict.fromkeys(values) if name in known)
@@ -144,6 +142,11 @@ class _Address:
             self.notices.append(f"There is no {what} {', '.join(f'“{_short(value)}”' for value in odd[:3])} here.")
             return found or default
         return found
+
+    def environments(self, found: Choices, default: tuple[str, ...]) -> tuple[str, ...]:
+        if self._pairs.get("e") == [ALL] and ALL not in found.rows:
+            return tuple(name for name, _ in found.environments)
+        return self.some_of("e", found.rows, default, "environment")
 
 
 def parse(search: str, data: Explored) -> tuple[View, tuple[str, ...]]:
@@ -160,7 +163,7 @@ def parse(search: str, data: Explored) -> tuple[View, tuple[str, ...]]:
     view = replace(
         start,
         tab=address.one_of("tab", TABS, start.tab, "tab"),
-        environments=address.some_of("e", [name for name, _ in found.environments], start.environments, "environment"),
+        environments=address.environments(found, start.environments),
         models=(address.text("q") or "").strip()[:200],
         x=x,
         y=y,
@@ -169,7 +172,7 @@ def parse(search: str, data: Explored) -> tuple[View, tuple[str, ...]]:
         show=address.some_of("o", SHOW, start.show, "option"),
         rating=_rating(address, data, found),
         selected=_known_id(address, data),
-        compared=address.some_of("c", data.ids, (), "result")[:MAX_COMPARED],
+        compared=address.some_of("c", data.row_of, (), "result")[:MAX_COMPARED],
         trace=(address.text("n") or "")[:300] or None,
     )
     return view, tuple(address.notices)
@@ -234,15 +237,18 @@ def defaults(view: View, data: Explored) -> dict[str, str | list[str]]:
 def write(view: View, data: Explored) -> str:
     """Write the address of a view (`?...`, empty for the default view)."""
     usual = defaults(view, data)
+    everywhere = [name for name, _ in data.choices[view.task, view.dataset].environments]
     pairs: list[tuple[str, str]] = []
     for key, value in values(view).items():
         if value == usual[key]:
             continue
+        if key == KEYS["environments"] and value == everywhere and ALL not in everywhere:
+            value = [ALL]
         if isinstance(value, list):
             pairs += [(key, each) for each in value] or [(key, NONE)]
         else:
             pairs.append((key, value))
-    return "?" + urlencode(pairs, quote_via=quote, safe="~:/,") if pairs else ""
+    return "?" + urlencode(pairs, quote_via=quote, safe="~:/,*") if pairs else ""
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from mlee.assess.metric import Metric
 from mlee.assess.metrics import WEIGHTS_FORMAT, canonical_key
@@ -18,8 +18,8 @@ from mlee.files import unique_fields
 
 MAX_WEIGHT = 1e9
 MAX_UPLOAD_BYTES = 2**17
-#: Longest part of the address that changes may take [characters].
-MAX_TEXT = 4000
+#: Longest part of the address that an upload may take [characters, as they are written there].
+MAX_TEXT = 6000
 
 
 def write_weights(weights: Sequence[tuple[str, float]]) -> str:
@@ -139,28 +139,28 @@ def _thresholds(text: str, name: str, kind: str, metrics: Mapping[str, Metric], 
         thresholds = from_json(text, name)
     except MleeError as error:
         raise ResultError(error.message, error.hint) from error
-    return _fitting(as_changes(thresholds, name, kind, metrics, tasks), name)
-
-
-def as_changes(thresholds: Thresholds, name: str, kind: str, metrics: Mapping[str, Metric], tasks: Sequence[str]) -> str:
-    """Write whole thresholds as changes, as the address holds them; raises `ResultError`."""
     if thresholds.index != kind:
         wanted = "the best of each metric" if thresholds.index == "best" else "a reference model"
         raise ResultError(f"{name} belongs to an index relative to {wanted}.", f"choose {wanted} as reference first")
     unknown = sorted({key for found in thresholds.by_task.values() for key in found} - set(metrics))
     if unknown:
         raise ResultError(f"{name}: there is no metric “{unknown[0][:60]}” here.", f"known: {', '.join(metrics)}")
+    return _fitting(as_changes(thresholds, metrics, tasks), name)
+
+
+def as_changes(thresholds: Thresholds, metrics: Mapping[str, Metric], tasks: Sequence[str]) -> str:
+    """Write thresholds of these metrics and tasks as changes, as the address holds them."""
     changes = []
     for task in tasks:
         for key, metric in metrics.items():
             four = thresholds.get(task, key)
             if four is not None and (not metric.tasks or task in metric.tasks):
                 changes.append((task, key, four))
-    return write_thresholds(tuple(changes), kind)
+    return write_thresholds(tuple(changes), thresholds.index)
 
 
 def _fitting(text: str, name: str) -> str:
-    if len(text) > MAX_TEXT:
+    if len(quote_plus(text)) > MAX_TEXT:
         raise ResultError(f"{name} holds more than an address can take.", "rate with python -m mlee.rate instead")
     return text
 

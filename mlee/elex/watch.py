@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
 
-from mlee.results.load import find_files
+from mlee.results.load import find_descriptions, find_files
 
 _EVERY_S = 2.0
 #: The shares of the time that looking at files and reading them anew may take.
@@ -29,10 +29,10 @@ class Watcher:
     def _look(self) -> _Look:
         files, _ = find_files(self._paths)
         found = []
-        for path in files:
+        for path in (*files, *find_descriptions(files)):
             try:
                 status = path.stat()
-            except OSError:  # an experiment folder without a result yet, or a file that has just gone
+            except OSError:  # no result or no description yet, or a file that has just gone
                 continue
             found.append((path, status.st_mtime_ns, status.st_size))
         return frozenset(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args
 
 from mlee import __version__
 from mlee.assess.compound import letter
@@ -24,6 +24,8 @@ from mlee.units import J_PER_WH, significant, with_unit
 
 #: Where a QR code leads when neither the model's paper nor a page of results is known: the paper of the method.
 METHOD_URL = "https://doi.org/10.1007/978-3-031-23618-1_3"
+#: Tasks that have a label.
+LABELLED: tuple[str, ...] = get_args(Task)
 _SENSOR_NAMES = {"nvml": "NVML", "rapl": "RAPL", "cpu_model": "CPU model", "simulated": "simulated"}
 _KIND_NAMES = {"gpu": "GPU", "cpu": "CPU", "dram": "DRAM", "system": "whole machine"}
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,12 @@ from mlee.assess.metric import Metric
 from mlee.assess.metrics import METRICS
 from mlee.assess.rules import RULES_EXACT, RatingRules
 from mlee.assess.run import RunSummary, summarise
-from mlee.assess.table import FACTS, KEYS, STANDARD_ERROR, UNCERTAINTY, make_table
+from mlee.assess.table import COUNT, FACTS, KEYS, STANDARD_ERROR, UNCERTAINTY, make_table
 from mlee.errors import MleeError, ResultError
 from mlee.files import unique_fields
 from mlee.results import store
 from mlee.results.foreign import ForeignTable, read_foreign
+from mlee.results.foreign.properties import META_NAME
 from mlee.results.legacy import is_legacy, read_legacy
 from mlee.results.limits import check_limits, first_not_finite
 
@@ -34,9 +35,10 @@ RESULT_FILE = "result.json"
 EXPERIMENT_PREFIXES = ("infer_", "train_")
 _TABLES = (".csv", ".parquet")
 #: Files beside results that are none.
-_NOT_RESULTS = ("meta_properties.json", "meta_environment.json", "config.json", "execution_platform.json", "study.json")
+_NOT_RESULTS = (META_NAME, "meta_environment.json", "config.json", "execution_platform.json", "study.json")
 #: Columns that rating adds to a table: a metric of another tool must not have the name of one.
 _RATING_COLUMNS = {*FACTS, "runs", "n", "run_ids", "reference"}
+_RATING_SUFFIXES = (STANDARD_ERROR, UNCERTAINTY, COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,10 @@ def load(
             unreadable.append(Unreadable(path, str(error)))
         if progress is not None:
             progress(number, len(files))
-    if not runs and not tables:
-        reasons = "; ".join(f"{entry.path}: {entry.reason}" for entry in unreadable[:3])
-        where = ", ".join(map(str, paths))
-        raise ResultError(
-            f"No result could be read in {where}" + (f" ({reasons})." if reasons else "."),
-            "give result files, folders of them, or experiment folders; python infer.py makes some",
-        )
     metrics = dict(METRICS) if runs else {}
     frames = [make_table(list(runs.values()), rules)] if runs else []
     warnings: list[str] = []
-    for path, table in _without_copies(tables, warnings):
+    for path, table in _without_copies(tables, warnings, unreadable):
         clash = next((key for key, metric in table.metrics.items() if metrics.get(key, metric) != metric), None)
         if clash is not None:
             unreadable.append(Unreadable(path, f"Its metric '{clash}' has the name of another metric with another meaning."))
@@ -101,6 +96,13 @@ def load(
         # A row of another tool is one pass over devices that nobody named.
         frames.append(table.frame.assign(repeats=1, scope="") if runs else table.frame)
         warnings.extend(f"{path}: {warning}" for warning in table.warnings)
+    if not frames:
+        reasons = "; ".join(f"{entry.path}: {entry.reason}" for entry in unreadable[:3])
+        where = ", ".join(map(str, paths))
+        raise ResultError(
+            f"No result could be read in {where}" + (f" ({reasons})." if reasons else "."),
+            "give result files, folders of them, or experiment folders; python infer.py makes some",
+        )
     frame = _joined(frames, warnings)
     return Loaded(table=frame, metrics=metrics, runs=runs, unreadable=tuple(unreadable), warnings=tuple(warnings))
 
@@ -119,13 +121,19 @@ def _joined(frames: list[pd.DataFrame], warnings: list[str]) -> pd.DataFrame:
     return frame
 
 
-def _without_copies(tables: list[tuple[Path, ForeignTable]], warnings: list[str]) -> Iterator[tuple[Path, ForeignTable]]:
+def _without_copies(
+    tables: list[tuple[Path, ForeignTable]], warnings: list[str], unreadable: list[Unreadable]
+) -> Iterator[tuple[Path, ForeignTable]]:
     """Leave out tables whose files are the same to the last byte: nobody measures that twice."""
     known: dict[str, Path] = {}
     for path, table in tables:
         if len(tables) > 1:
-            with open(path, "rb") as file:
-                first = known.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+            try:
+                with open(path, "rb") as file:
+                    first = known.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+            except OSError as error:  # it has gone since it was read
+                unreadable.append(Unreadable(path, f"{path} cannot be read: {error.strerror}."))
+                continue
             if first != path:
                 warnings.append(f"{path}: the same table as {first}, counted once.")
                 continue
@@ -136,7 +144,7 @@ def _without_rating_columns(path: Path, table: ForeignTable) -> ForeignTable:
     """Leave out metrics that have the name of a column that rating needs; raises `ResultError` where nothing stays."""
     if mixed := next((key for key in table.metrics if key in ("run_id", *KEYS)), None):
         raise ResultError(f"{path}: the metric '{mixed}' has the name of a key column.", "rename it")
-    bad = [key for key in table.metrics if key in _RATING_COLUMNS or key.endswith((STANDARD_ERROR, UNCERTAINTY))]
+    bad = [key for key in table.metrics if key in _RATING_COLUMNS or key.endswith(_RATING_SUFFIXES)]
     if not bad:
         return table
     names = ", ".join(bad)
@@ -163,6 +171,11 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Unreadable]]:
         except OSError as error:
             unreadable.append(Unreadable(path, error.strerror or str(error)))
     return list(files.values()), unreadable
+
+
+def find_descriptions(files: Iterable[Path]) -> list[Path]:
+    """List what is read beside files that `find_files` found: descriptions of tables, whether they are there or not."""
+    return sorted({path.parent / META_NAME for path in files if path.suffix.lower() in _TABLES})
 
 
 def _expand(folder: Path) -> Iterator[Path]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, serving
 from tests.browser.reading import apart, choose, control, figure, names_of_traces, point, points, searched, shows, until
 
 
@@ -51,6 +53,35 @@ def test_environments_any_number_of_them(visitor: Visitor, published: str) -> No
     expect(page.locator("#graph")).to_contain_text("Choose an environment to see its models.")
     page.locator("#environments input").nth(1).check()
     until(page, "window.elex.points().length", 26)
+
+
+def test_more_environments_than_an_address_takes(visitor: Visitor, tmp_path: Path) -> None:
+    names = [f"Intel(R) Xeon(R) Platinum {number} CPU @ 2.40GHz - PyTorch 2.9.0+cu126" for number in range(150)]
+    rows = [
+        f"inference,{model},{name},{number + own},0.5" for number, name in enumerate(names) for own, model in enumerate("AB")
+    ]
+    (tmp_path / "runs.csv").write_text("\n".join(["task,model,environment,energy,accuracy", *rows]))
+    meta = {"energy": {"unit": "J", "maximize": False}, "accuracy": {"maximize": True}}
+    (tmp_path / "meta_properties.json").write_text(json.dumps(meta))
+    with serving(tmp_path) as url:
+        page = visitor.visit(url)
+        page.click("#all-environments")
+        expect(page.locator("#summary")).to_contain_text("300 results: inference on unknown, 150 environments")
+        until(page, "location.search", "?e=*")
+        page.locator("#environments input").first.click()
+        expect(page.locator("#notices")).to_contain_text("Nothing was changed: an address takes")
+        expect(page.locator("#environments input").first).to_be_checked()
+        assert searched(page) == "?e=*"
+        page.click("#one-environment")
+        expect(page.locator("#summary")).to_contain_text("2 results")
+        expect(page.locator("#notices")).not_to_contain_text("Nothing was changed")
+        # An address that somebody wrote, every comma of which becomes three characters on its way to the server.
+        visitor.visit(f"{url}?w={',' * 7000}")
+        expect(page.locator("#notices")).to_contain_text("characters and was not read")
+        assert searched(page) == ""
+        choose(page, "x", "accuracy")
+        expect(page.locator("#summary")).to_contain_text("2 results")
+        expect(page.locator("#notices")).not_to_contain_text("was not read")
 
 
 def test_models_are_filtered_by_name(visitor: Visitor, published: str) -> None:
@@ -105,6 +136,14 @@ def test_tabs(visitor: Visitor, published: str) -> None:
     rows.first.click()
     expect(page.locator("#facts h2")).to_have_text(rows.first.inner_text().strip())
     until(page, "location.search.includes('tab=table') && location.search.includes('i=')")
+
+
+def test_a_plot_fills_its_tab_whichever_is_there_first(visitor: Visitor, small: str) -> None:
+    for tab in ("ratings", "metrics") * 3:
+        page = visitor.visit(f"{small}?tab={tab}")
+        plot = f"document.getElementById('{tab}-graph')"
+        until(page, f"{plot}.clientWidth && {plot}.querySelector('.main-svg').clientWidth - {plot}.clientWidth", 0)
+        assert page.evaluate(f"{plot}.clientWidth") > 0
 
 
 def test_the_address_opens_the_same_view(visitors: Any, published: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visitor
-from tests.browser.reading import apart, points, shows, until
+from tests.browser.conftest import Visitor, serving
+from tests.browser.reading import apart, choose, point, points, shows, until
 from tests.elex_data import FORMULA, SCRIPT
 
 
@@ -120,6 +120,30 @@ def test_saving_all_labels_can_be_cancelled(visitor: Visitor, published: str) ->
     page.click("#zip-button")
     expect(page.locator("#zip-progress")).to_have_text("cancelled")
     expect(page.locator("#zip-button")).to_have_text("All labels (zip)")
+
+
+def test_a_task_without_labels_offers_none(visitor: Visitor, tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text("task,model,energy,score\njob,A,1,2\njob,B,2,3\ninference,C,3,4\ninference,D,4,5\n")
+    meta = '{"energy": {"unit": "J", "maximize": false}, "score": {"maximize": true}}'
+    (tmp_path / "meta_properties.json").write_text(meta)
+    with serving(tmp_path) as url:
+        page = visitor.visit(f"{url}?t=job&tab=compare")
+        for name in ("A", "B"):
+            page.get_by_role("tab", name="Scatter").click()
+            place = point(page, name)
+            page.mouse.click(place["left"], place["top"])
+            page.click("#compare-button")
+        page.get_by_role("tab", name="Compare").click()
+        expect(page.locator("#comparison th .badge")).to_have_count(2)
+        expect(page.locator("#compare-labels img")).to_have_count(0)
+        page.get_by_role("tab", name="Table").click()
+        expect(page.locator("[id='table.csv']")).to_be_visible()
+        expect(page.locator("#summary-link")).to_be_visible()
+        for selector in ("#zip-button", "#label", "#label-pdf"):
+            expect(page.locator(selector)).to_be_hidden()
+        choose(page, "t", "Inference")
+        for selector in ("#zip-button", "#label", "#label-pdf"):
+            expect(page.locator(selector)).to_be_visible()
 
 
 def test_names_never_become_markup(visitor: Visitor, small: str) -> None:

@@ -148,6 +148,62 @@ def test_names_are_text_in_a_picture() -> None:
     assert f"{LONG[:41]}…" in names
 
 
+def test_environments_with_long_names_have_bars_of_their_own(tmp_path: Path) -> None:
+    names = [
+        f"AMD Ryzen Threadripper PRO 7995WX 96-Cores - {software} <b>" for software in ("PyTorch 2.9.0", "TensorFlow 2.20.0")
+    ]
+    names += ["2024", "2025"]  # no numbers
+    rows = [f"{model},{name},{own}" for name in names for own, model in enumerate("ABC", 1)]
+    (tmp_path / "runs.csv").write_text("\n".join(["model,environment,energy", *rows]))
+    (tmp_path / "meta_properties.json").write_text('{"energy": {"unit": "J", "maximize": false}}')
+    data = Explored(load([tmp_path]))
+    figure = overview.ratings(select(data, replace(default_view(data), environments=tuple(names))), "light")
+    go.Figure(figure)
+    assert figure["data"]
+    for trace in figure["data"]:
+        assert trace["y"] == names
+        axis = figure["layout"][f"yaxis{trace['yaxis'][1:]}"]
+        assert axis["type"] == "category"
+        assert axis["tickvals"] == names
+        assert axis["ticktext"][0] == "AMD Ryzen Threadr…yTorch 2.9.0 &lt;b&gt;"
+        assert len(set(axis["ticktext"])) == 4
+        assert trace["customdata"][0] == names[0].replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_metrics_with_one_label_have_places_of_their_own(tmp_path: Path) -> None:
+    keys = ["first", "second", "third"]
+    rows = [f"{model},{own},{own + 1},{own + 2}" for own, model in enumerate("ABCDE", 1)]
+    (tmp_path / "runs.csv").write_text("\n".join([f"model,{','.join(keys)}", *rows]))
+    meta = {key: {"name": "Share of <all>", "maximize": True} for key in keys}
+    (tmp_path / "meta_properties.json").write_text(json.dumps(meta))
+    data = Explored(load([tmp_path]))
+    selection = select(data, parse("?h=quantiles", data)[0])
+    matrix = overview.correlation(selection, list(data.metrics.values()), "light")
+    radar = overview.profile(selection, [0], "light")
+    go.Figure(matrix), go.Figure(radar)
+    assert matrix["data"][0]["x"] == matrix["data"][0]["y"] == keys
+    assert radar["data"][0]["theta"] == [*keys, keys[0]]
+    for axis in (matrix["layout"]["xaxis"], matrix["layout"]["yaxis"], radar["layout"]["polar"]["angularaxis"]):
+        assert (axis["type"], axis["tickvals"]) == ("category", keys)
+        assert {name.replace("<br>", " ") for name in axis["ticktext"]} == {"Share of &lt;all&gt;"}
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["abcdefghij", "abc"], ["abcdefghij", "abc"]),
+        (["abcdefghijklm"], ["abcde…jklm"]),
+        (["0abcdefghijkl", "1abcdefghijkl"], ["0abcd…ijkl", "1abcd…ijkl"]),
+        (["abcdefghijkl0", "abcdefghijkl1"], ["abcde…jkl0", "abcde…jkl1"]),
+        (["abcdef1hijklm", "abcdef2hijklm"], ["abcdef1…lm", "abcdef2…lm"]),
+        (["abcdefghijklmno1qrstuvwxyzabcde", "abcdefghijklmno2qrstuvwxyzabcde"], ["1 abcde…bcde", "2 abcde…bcde"]),
+        (["abcdefghijklmno1qrstuvwxyzabcde", "1 abcd"] * 2, ["abcde…bcde", "1 abcd"] * 2),
+    ],
+)
+def test_long_names_are_shortened_where_they_can_be_told_apart(names: list[str], short: list[str]) -> None:
+    assert figures.told_apart(names, 10) == short
+
+
 def test_estimated_energy_is_hollow_and_repeats_have_bars() -> None:
     data = small()
     every = tuple(name for name, _ in data.choices["inference", "sample"].environments)

@@ -22,9 +22,10 @@ from mlee.elex import bundles, parts
 from mlee.elex.app import create_app
 from mlee.elex.data import Explored
 from mlee.elex.selection import select
-from mlee.elex.state import default_view, parse
+from mlee.elex.state import MAX_ADDRESS, default_view, parse
 from mlee.elex.tuning import MAX_UPLOAD_BYTES
-from tests.elex_data import FORMULA, SCRIPT
+from mlee.results.load import load
+from tests.elex_data import FORMULA, SCRIPT, write_results
 from tests.unit.elex_pages import small
 
 
@@ -120,6 +121,19 @@ def test_the_zip_holds_a_label_of_each_row(client: FlaskClient) -> None:
     assert not any("/" in name or ".." in name for name in archive.namelist())
 
 
+def test_a_task_without_labels_has_no_zip_of_them(tmp_path: Path) -> None:
+    data = _table(tmp_path, "job,d,E,M,1,2\njob,d,E,N,2,3\ninference,d,E,M,1,2\n")
+    client = create_app(data).server.test_client()
+    refused = client.get("/labels.zip?t=job")
+    assert refused.status_code == 404
+    assert "There is no label for the task &#39;job&#39;." in refused.get_data(as_text=True)
+    assert client.get("/view/state?t=job").get_json()["labelled"] is False
+    assert client.get("/view/state?t=inference").get_json()["labelled"] is True
+    compared = client.get("/view/compare?" + urlencode([("c", name) for name in data.ids])).get_json()["labels"]
+    assert [each["labelled"] for each in compared] == [False, False, True]
+    assert zipfile.ZipFile(io.BytesIO(client.get("/labels.zip?t=inference").data)).testzip() is None
+
+
 def test_the_csv_is_the_view_and_holds_no_formula(client: FlaskClient) -> None:
     text = client.get("/table.csv?q=hyperlink,resnet").get_data(as_text=True)
     selection = select(small(), parse("?q=hyperlink,resnet", small())[0])
@@ -157,6 +171,50 @@ def test_an_upload_is_checked(client: FlaskClient) -> None:
     assert bad.status_code == 400
     assert bad.get_json()["message"].startswith("bad.json: the weight of macs must be 0 to")
     assert client.post("/check-upload", data=b" " * (MAX_UPLOAD_BYTES + 1)).status_code == 413
+
+
+class _Endless(io.RawIOBase):
+    """A body that does not say how long it is."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self.taken += len(buffer)
+        buffer[:] = b" " * len(buffer)
+        return len(buffer) if self.taken < 2**26 else 0
+
+
+@pytest.mark.parametrize("path", ["/check-upload", "/_dash-update-component"])
+def test_a_body_that_is_too_large_is_not_taken_in(client: FlaskClient, path: str) -> None:
+    """An upload in chunks does not announce its length."""
+    body = _Endless()
+    environment = {"wsgi.input": body, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post(path, environ_overrides=environment, headers={"Content-Type": "application/json"})
+    assert body.taken < 2 * MAX_UPLOAD_BYTES
+    assert answer.status_code in (400, 413)
+    if path == "/check-upload":
+        assert answer.status_code == 413
+        assert answer.get_json()["message"] == "The file is larger than 128 kB: not weights or thresholds."
+    assert client.post("/check-upload", data=b'{"macs": 3}' + b" " * (MAX_UPLOAD_BYTES - 11)).status_code == 200
+
+
+def test_an_address_of_any_length_gives_what_it_says_or_a_reason(client: FlaskClient) -> None:
+    """What the page adds to a view's address does not count, nor how the server would write it."""
+    name, added = identity("VGG16"), f"&theme=dark&variant=compact&v={client.get('/version').get_data(as_text=True)}"
+    longest = "w=macs:2," + "*" * (MAX_ADDRESS - len("w=macs%3A2%2C"))
+    assert "weights changed" in client.get(f"/view/state?{longest}{added}").get_json()["rating"]
+    assert client.get(f"/weights.json?{longest}{added}").get_json()["weights"]["macs"] == 2
+    assert client.get(f"/label/{name}.svg?{longest}{added}").status_code == 200
+    said = client.get(f"/view/state?{longest}*").get_json()["notices"]
+    assert f"The address is longer than {MAX_ADDRESS} characters and was not read." in said
+    for path in (f"label/{name}.svg", "labels.zip", "table.csv", f"summary/{name}.json", "weights.json", "thresholds.json"):
+        refused = client.get(f"/{path}?{longest}*")
+        assert refused.status_code == 414
+        assert f"longer than {MAX_ADDRESS} characters" in refused.get_data(as_text=True)
 
 
 def test_nobody_sees_the_view_of_another(client: FlaskClient) -> None:
@@ -207,8 +265,50 @@ def test_the_best_compression_is_taken_from_the_cache(tmp_path: Path) -> None:
     assert len(slow) == 2
 
 
+def _table(folder: Path, rows: str) -> Explored:
+    (folder / "runs.csv").write_text(f"task,dataset,environment,model,energy,score\n{rows}")
+    (folder / "meta_properties.json").write_text('{"energy": {"unit": "J", "maximize": false}, "score": {"maximize": true}}')
+    return Explored(load([folder]))
+
+
+@pytest.mark.parametrize("rows", ["a,hollow,E,M,,\n{}", "{}a,hollow,E,M,,\n"], ids=["first", "last"])
+def test_a_data_set_without_any_value_is_left_out_and_said(rows: str, tmp_path: Path) -> None:
+    data = _table(tmp_path, rows.format("a,full,E,M,1,2\na,full,E,N,2,3\na,full,F,M,,\n"))
+    app = create_app(data)
+    client = app.server.test_client()
+    assert "No value of any metric, left out: a on hollow." in json.dumps(client.get("/_dash-layout").get_json())
+    state = client.get("/view/state?d=hollow").get_json()
+    assert [each["value"] for each in state["options"]["d"]] == ["full"]
+    assert "There is no data set “hollow” here; showing full." in state["notices"]
+    (hollow,) = (name for name, row in data.row_of.items() if data.table["dataset"].iloc[row] == "hollow")
+    for part in parts.PARTS:  # an environment without values stays: its neighbours have some
+        for search in ("e=F", f"i={hollow}&c={hollow}&c={data.ids[1]}&c={data.ids[2]}"):
+            assert client.get(f"/view/{part}?{search}").status_code == 200
+
+
+def test_every_part_of_a_page_of_a_foreign_table_alone(tmp_path: Path) -> None:
+    """Thresholds that are shipped are of metrics that such a page does not have."""
+    client = create_app(_table(tmp_path, "a,full,E,M,1,2\na,full,E,N,2,3\n")).server.test_client()
+    for part in parts.PARTS:
+        for search in ("", "h=quantiles", "r=best"):
+            assert client.get(f"/view/{part}?{search}").status_code == 200
+    now = client.get("/view/tuning?h=quantiles").get_json()["current"]
+    assert now["energy"]["all"].startswith("a~energy:")
+
+
+def test_results_without_any_value_are_a_page_that_says_so(tmp_path: Path) -> None:
+    write_results(tmp_path)
+    loaded = load([tmp_path])
+    for name in loaded.metrics:
+        loaded.table[name] = float("nan")
+    client = create_app(Explored(loaded)).server.test_client()
+    assert "The results hold no value of any metric." in json.dumps(client.get("/_dash-layout").get_json())
+    assert client.get("/view/state").status_code == 404
+
+
 def test_a_page_without_results_says_what_to_do() -> None:
     empty = create_app(Explored(None, (), "No result could be read in results.")).server.test_client()
     assert empty.get("/").status_code == 200
     assert "There are no results yet" in json.dumps(empty.get("/_dash-layout").get_json())
-    assert empty.get("/view/state").status_code == 404
+    for path in ("view/state", "table.csv", "labels.zip", "weights.json", "thresholds.json"):
+        assert empty.get(f"/{path}").status_code == 404

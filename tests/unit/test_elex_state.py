@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -14,11 +15,12 @@ from mlee.assess import thresholds as thresholds_
 from mlee.assess.compound import MODES
 from mlee.assess.rating import BEST
 from mlee.elex import tuning
-from mlee.elex.data import RatingChoice
+from mlee.elex.data import Explored, RatingChoice
 from mlee.elex.selection import matches, select
 from mlee.elex.state import AXES, MAX_ADDRESS, MAX_COMPARED, SCALES, SHOW, TABS, View, default_view, parse, write
 from mlee.errors import ResultError
-from tests.unit.elex_pages import needs_published, published, small
+from mlee.results.load import load
+from tests.unit.elex_pages import crowded, needs_published, published, small
 
 METRICS = ("parameters", "macs", "energy_per_sample", "time_per_sample", "top1_accuracy")
 
@@ -109,7 +111,8 @@ def test_the_usual_view_has_no_address() -> None:
         ("?h=reference~inference~macs:1/2", "four numbers"),
         ("?h=best~inference~macs:4/3/2/1", "another kind of reference"),
         ("?" + "x" * (MAX_ADDRESS + 1), "longer than"),
-        ("?" + "&".join(["x=1"] * 300), "too many parts"),
+        ("?" + "&".join(["x=1"] * 300), "no metric “1”"),
+        ("?c=*", "no result “*”"),
     ],
 )
 def test_what_an_address_cannot_mean_is_said(search: str, said: str) -> None:
@@ -132,6 +135,37 @@ def test_an_empty_choice_of_environments_stays_empty() -> None:
     view = replace(default_view(published()), environments=())
     assert write(view, published()) == "?e=-"
     assert parse("?e=-", published())[0] == view
+
+
+def test_all_environments_have_an_address_however_many_they_are() -> None:
+    data = crowded()
+    start = default_view(data)
+    names = tuple(name for name, _ in data.choices[start.task, start.dataset].environments)
+    view = replace(start, environments=names)
+    assert write(view, data) == "?e=*"
+    assert parse("?e=*", data) == (view, ())
+    assert len(select(data, view).rows) == 600
+    backwards = replace(start, environments=names[::-1])  # their order gives them their shapes
+    assert "e=Intel" in write(backwards, data)
+
+
+def test_more_environments_than_an_address_holds_are_said() -> None:
+    data = crowded()
+    start = default_view(data)
+    names = tuple(name for name, _ in data.choices[start.task, start.dataset].environments)
+    many = write(replace(start, environments=names[:60]), data)
+    assert parse(many, data) == (replace(start, environments=names[:60]), ())
+    more = write(replace(start, environments=names[1:]), data)
+    assert parse(more, data) == (start, (f"The address is longer than {MAX_ADDRESS} characters and was not read.",))
+
+
+def test_an_environment_may_be_called_as_all_of_them_are(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text("model,environment,energy\nA,GPU,1\nB,GPU,1\nA,*,2\n")
+    (tmp_path / "meta_properties.json").write_text('{"energy": {"unit": "J", "maximize": false}}')
+    data = Explored(load([tmp_path]))
+    for environments in (("*",), ("GPU",), ("GPU", "*"), ("*", "GPU")):
+        view = replace(default_view(data), environments=environments)
+        assert parse(write(view, data), data) == (view, ())
 
 
 @pytest.mark.parametrize(
@@ -207,6 +241,18 @@ def test_thresholds_of_another_index_are_refused() -> None:
     with pytest.raises(ResultError, match="relative to the best"):
         _upload(best)
     assert _upload(best, kind="best")[1]
+
+
+def test_an_upload_must_fit_into_an_address_as_it_is_written_there() -> None:
+    """What is not plain letters takes three characters or more there."""
+    keys = [f"{'ä' * 8} {number}" for number in range(10, 78)]
+    metrics = {key: replace(small().metrics["macs"], key=key) for key in keys}
+    fitting, most = json.dumps(dict.fromkeys(keys[:60], 3)), json.dumps(dict.fromkeys(keys, 3))
+    text = tuning.read_upload(fitting.encode(), "mine.json", "reference", metrics, ("inference",))[0]
+    assert tuning.read_weights(text or "", metrics) == (tuple((key, 3.0) for key in keys[:60]), [])
+    assert len(urlencode({"w": text})) < tuning.MAX_TEXT
+    with pytest.raises(ResultError, match="more than an address can take"):
+        tuning.read_upload(most.encode(), "mine.json", "reference", metrics, ("inference",))
 
 
 def test_exact_numbers_survive_the_address() -> None:

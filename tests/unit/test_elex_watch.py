@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 from dash import Dash
 
+from mlee.elex.data import Explored
 from mlee.elex.serve import Renewal
+from mlee.elex.state import MAX_ADDRESS
 from mlee.elex.watch import Watcher
 from mlee.errors import ConfigError
 from mlee.experiment import RESULT_FILE
+from mlee.results.load import load
 from tests import builders
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +70,22 @@ def test_a_change_is_told_once_when_it_has_come_to_rest(change: Callable[[Path],
     assert [watcher.changed() for _ in range(3)] == [False, True, False]
 
 
+def test_another_description_of_a_table_is_a_change_and_makes_other_data(tmp_path: Path) -> None:
+    """What a browser keeps under an address is rated by the description that was there then."""
+    (tmp_path / "runs.csv").write_text("model,score\nA,1\nB,2\n")
+    described = tmp_path / "meta_properties.json"
+    described.write_text('{"score": {"maximize": true}}')
+    watcher = Watcher([tmp_path])
+    digests = [Explored(load([tmp_path])).digest]
+    for text in ('{"score": {"maximize": false}}', '{"score": {"name": "Points", "maximize": false}}'):
+        described.write_text(text)
+        assert [watcher.changed() for _ in range(3)] == [False, True, False]
+        digests.append(Explored(load([tmp_path])).digest)
+    assert len(set(digests)) == 3
+    described.unlink()
+    assert [watcher.changed() for _ in range(3)] == [False, True, False]
+
+
 def test_a_file_that_grows_is_waited_for(tmp_path: Path) -> None:
     watcher = Watcher([tmp_path])
     path = put(tmp_path, 0)
@@ -93,12 +112,15 @@ def test_what_else_changes_in_a_folder_is_not_looked_at(tmp_path: Path) -> None:
     assert [watcher.changed() for _ in range(2)] == [False] * 2
 
 
-def test_where_results_cannot_be_read_anew_the_former_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ConfigError("Nothing goes."), IndexError("Nothing goes.")], ids=["ours", "any other"])
+def test_where_results_cannot_be_read_anew_the_former_stay(
+    error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     made = [Dash("first", update_title="")]
 
     def make() -> Dash:
         if not made:
-            raise ConfigError("Nothing goes.")
+            raise error
         return made.pop()
 
     renewal = Renewal(make, Watcher([tmp_path]))
@@ -135,7 +157,7 @@ def test_the_page_shows_results_that_have_come(hidden: str, tmp_path: Path) -> N
             if found and said(found):
                 return found
             time.sleep(0.1)
-        raise AssertionError(f"/{path} does not change")
+        raise AssertionError(f"/{path[:60]} does not change")
 
     try:
         until("_dash-layout", lambda text: "There are no results yet" in text)
@@ -143,6 +165,7 @@ def test_the_page_shows_results_that_have_come(hidden: str, tmp_path: Path) -> N
         put(tmp_path, 0)
         one = until("version", lambda text: text != empty)
         until("_dash-layout", lambda text: "1 results." in text)
+        assert until(f"view/state?theme=light&q={'x' * (MAX_ADDRESS - 2)}", lambda text: "longer than" not in text)
         put(tmp_path, 1)
         until("version", lambda text: text not in (empty, one))
         (tmp_path / "infer_2026_11_23_15_00_01.json").unlink()

@@ -307,6 +307,23 @@ def test_a_copy_of_a_table_counts_once_and_is_said(tmp_path: Path) -> None:
     assert any("the same table as" in warning for warning in loaded.warnings)
 
 
+@pytest.mark.parametrize("gone", [("copy.csv",), ("copy.csv", "table.csv")])
+def test_a_table_that_goes_while_others_are_read_is_left_out(gone: tuple[str, ...], tmp_path: Path) -> None:
+    shutil.copy(table(tmp_path), tmp_path / "copy.csv")
+
+    def go(done: int, total: int) -> None:
+        for name in gone if done == total else ():
+            (tmp_path / name).unlink()
+
+    if len(gone) == 2:
+        with pytest.raises(ResultError, match=r"No result could be read in .*copy\.csv cannot be read: No such file"):
+            load([tmp_path], progress=go)
+        return
+    loaded = load([tmp_path], progress=go)
+    assert loaded.table["model"].tolist() == ["A", "B"]
+    assert "copy.csv cannot be read: No such file" in reasons(loaded)["copy.csv"]
+
+
 def test_rows_that_a_longer_copy_of_a_table_repeats_count_once(tmp_path: Path) -> None:
     text = TABLE.replace("model,", "run_id,model,").replace("\nA", "\nr1,A").replace("\nB", "\nr2,B")
     table(tmp_path, text, name="old.csv")
@@ -339,6 +356,16 @@ def test_a_metric_with_the_name_of_a_column_of_ours_is_left_out_with_its_name(tm
     (first, _) = records(rated(loaded, thresholds=FROM_DATA))
     assert first["metrics"]["energy"]["value"] == 1
     assert first["metrics"]["energy"]["n"] == 1
+
+
+@pytest.mark.parametrize("suffix", ["__n", "__standard_error", "__uncertainty"])
+def test_a_metric_with_the_name_of_a_column_of_pooling_is_left_out_with_its_name(suffix: str, tmp_path: Path) -> None:
+    name = f"acc{suffix}"
+    meta = json.dumps({"acc": {"maximize": True}, name: {"maximize": True}})
+    loaded = load([table(tmp_path, f"model,acc,{name}\nA,0.5,1.5\nA,0.6,1.5\nB,0.7,1.5\n", meta)])
+    assert list(loaded.metrics) == ["acc"]
+    assert f"{name} left out" in loaded.warnings[-1]
+    assert [row["metrics"]["acc"]["n"] for row in records(rated(loaded, thresholds=FROM_DATA))] == [2, 1]
 
 
 def test_a_table_with_nothing_but_such_metrics_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 "use strict";
 window.elex = (function () {
   const NONE = "-"; // an empty list
+  const ALL = "*"; // all environments
+  const LONGEST = Number(document.body.dataset.longest); // address that the server reads
   const PLACE = ["t", "d"];
   const RATING = ["r", "m", "u", "w", "h"];
   const FIGURE = ["t", "d", "e", "q", "x", "y", "s", "l", "o", ...RATING];
@@ -31,9 +33,11 @@ window.elex = (function () {
     const query = new URLSearchParams();
     for (const key of Object.keys(defaults)) {
       const usual = defaults[key], value = now[key] === undefined || now[key] === null ? usual : now[key];
+      const everywhere = key === "e" && elex.same(value, elex.names) && !value.includes(ALL);
       // Lists mean sets; environments alone have an order, which gives them their shapes.
       if (Array.isArray(usual) && key !== "e" ? elex.same([...value].sort(), [...usual].sort()) : elex.same(value, usual)) continue;
       if (!Array.isArray(value)) query.append(key, value);
+      else if (everywhere) query.append(key, ALL);
       else if (value.length) value.forEach((each) => query.append(key, each));
       else query.append(key, NONE);
     }
@@ -45,17 +49,32 @@ window.elex = (function () {
     const text = query.toString();
     return text ? "?" + text : "";
   };
-  /* Change parts of the view: the address first, then the page. */
+  /* Change parts of the view: the address first, then the page. Returns false where no address can hold the change. */
   elex.change = function (parts) {
-    Object.assign(elex.now, parts);
-    if (!elex.defaults) return;
+    const before = elex.now;
+    elex.now = { ...before, ...parts };
+    if (!elex.defaults) return true;
     const next = elex.compose(elex.now, elex.defaults, location.search);
-    if (next === elex.tidy(location.search)) return;
+    if (next.length > LONGEST) {
+      elex.now = before;
+      elex.refuse(`Nothing was changed: an address takes ${LONGEST} characters, and this view needs ${next.length}.`);
+      return false;
+    }
+    if (next === elex.tidy(location.search)) return true;
+    elex.unread = "";
     history.pushState(null, "", location.pathname + next);
     elex.refresh();
+    return true;
   };
   /* Write an address as `compose` would. */
   elex.tidy = (search) => { const text = new URLSearchParams(search).toString(); return text ? "?" + text : ""; };
+
+  /* An address that is too long, as it stands there or as it is sent: the usual view, and the page says so (3_page.js). */
+  elex.unread = "";
+  if (Math.max(location.search.length, elex.tidy(location.search).length) > LONGEST) {
+    elex.unread = `The address is longer than ${LONGEST} characters and was not read.`;
+    history.replaceState(null, "", location.pathname + location.hash);
+  }
 
   /* ---- parts of the page ---- */
   const underway = {}; // part -> its request: a newer one of the same part ends it

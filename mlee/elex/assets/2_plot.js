@@ -19,6 +19,12 @@
       if (title && gd.clientWidth < 520) title.text = title.text.replace(" (", "<br>(");
     }
     await window.Plotly.react(gd, drawn.data, drawn.layout, moving ? CONFIG : STILL);
+    if (gd.watched) return;
+    // A plot that is drawn while its tab is hidden has some width; its own comes when it is seen.
+    gd.watched = new ResizeObserver(() => {
+      if (gd.clientWidth && gd._fullLayout && gd._fullLayout.width !== gd.clientWidth) window.Plotly.Plots.resize(gd);
+    });
+    gd.watched.observe(gd);
   };
   elex.scatter = (search, theme) => elex.part("scatter", search, FIGURE, { theme }, async (found) => {
     figure = found.figure;

@@ -21,10 +21,13 @@
     for (const name of ["table.csv", "weights.json", "thresholds.json"]) find(name).href = elex.root() + name + search;
     if (tab !== "time") follow(false);
   };
+  let applied = null; // the state that was applied last
   function applyState(found) {
+    applied = found;
     const asMade = !elex.defaults && !location.search; // the page was made for the default view
     elex.defaults = found.defaults;
     elex.names = found.names;
+    document.body.classList.toggle("unlabelled", !found.labelled); // some tasks of other tools have no label
     const labelled = fromLabel();
     for (const [key, value] of Object.entries(found.values)) {
       const options = found.options[key], news = options && !same(options, offered[key]);
@@ -43,7 +46,7 @@
     environments = found.environments;
     find("summary").textContent = found.summary;
     find("rating-words").textContent = found.rating;
-    find("notices").replaceChildren(...found.notices.map((said) => Object.assign(document.createElement("li"), { textContent: said })));
+    find("notices").replaceChildren(...[elex.unread, ...found.notices].filter(Boolean).map(notice));
     const kept = elex.now.i;
     find("panel").classList.toggle("pinned", Boolean(kept));
     find("pin-words").textContent = kept ? "kept" : "click to keep";
@@ -53,6 +56,13 @@
     else if (kept) { if (kept !== elex.shown) elex.show(kept); }
     else if (found.example && !elex.points().some((each) => each.id === elex.shown)) elex.show(found.example);
   }
+  const notice = (said) => Object.assign(document.createElement("li"), { textContent: said });
+  /* Say why a change was not made; the controls go back to the view that is shown. */
+  elex.refuse = function (said) {
+    applyState(applied);
+    find("notices").prepend(notice(said));
+    if (tuning) elex.say(said, true);
+  };
   /* A label's QR code leads here with the digest of its result: #sha256=... */
   function fromLabel() {
     const found = /^#sha256=([0-9a-f]{16})/.exec(location.hash);
@@ -141,7 +151,7 @@
     else describe(location.search, elex.theme());
   };
   function label(id, search) {
-    if (!id) return;
+    if (!id || document.body.classList.contains("unlabelled")) return;
     const source = elex.address(`label/${id}.svg`, search, RATING);
     if (find("label").getAttribute("src") !== source) find("label").src = source;
   }

@@ -63,8 +63,8 @@
       const name = file.name.replace(/[^\x20-\x7e]/g, "_");
       const answer = await fetch(elex.root() + "check-upload" + location.search, { method: "POST", body: await file.arrayBuffer(), headers: { "X-Name": name } });
       const found = await answer.json();
-      if (answer.ok) elex.change({ ...(found.weights === null ? {} : { w: found.weights }), ...(found.thresholds === null ? {} : { h: found.thresholds }) });
-      elex.say(found.message, !answer.ok);
+      const parts = { ...(found.weights === null ? {} : { w: found.weights }), ...(found.thresholds === null ? {} : { h: found.thresholds }) };
+      if (!answer.ok || elex.change(parts)) elex.say(found.message, !answer.ok);
     } catch (error) {
       elex.say(`The file could not be checked: ${error.message}. Nothing was changed.`, true);
     }
