@@ -29,9 +29,6 @@ LABELLED: tuple[str, ...] = get_args(Task)
 _SENSOR_NAMES = {"nvml": "NVML", "rapl": "RAPL", "cpu_model": "CPU model", "simulated": "simulated"}
 _KIND_NAMES = {"gpu": "GPU", "cpu": "CPU", "dram": "DRAM", "system": "whole machine"}
 
-
-#: Tasks that have a label.
-LABELLED = ("inference", "training")
 #: Name of a tile, the metrics whose class it has (the first that is known), and those whose values it shows.
 _Shown = tuple[str, tuple[str, ...], tuple[str, ...]]
 

@@ -166,7 +166,6 @@
     query.set("i", id);
     elex.part("facts", query.toString(), [...PLACE, ...RATING, "i"], { theme }, (found) => {
       find("label").alt = found.alt || "";
-      for (const each of document.querySelectorAll("#label, .of-label")) each.hidden = !found.alt;  // not every task has one
       set("facts", { children: found.children });
       find("profile").hidden = !found.figure;
       return elex.draw("profile", found.figure);
