@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 J_PER_WH = 3600.0
 J_PER_KWH = 3.6e6
@@ -61,3 +62,19 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
 def printable(text: str) -> str:
     """Replace control characters, which would act on a terminal or break a line, by spaces."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def told_apart(names: Sequence[str], longest: int) -> list[str]:
+    """Shorten long names as near to their middle as they still differ then; where they differ nowhere, number them."""
+    heads = sorted(range(longest), key=lambda head: abs(head - longest // 2))
+    for head in heads:
+        short = [_cut(name, head, longest) for name in names]
+        if len(set(short)) == len(set(names)):
+            return short
+    number = {name: n for n, name in enumerate(dict.fromkeys(names), 1)}
+    return [f"{number[name]} {_cut(name, heads[0], longest)}" for name in names]
+
+
+def _cut(name: str, head: int, longest: int) -> str:
+    """Keep `head` characters and the end of a name that is too long."""
+    return name if len(name) <= longest else f"{name[:head]}…{name[len(name) - (longest - 1 - head) :]}"

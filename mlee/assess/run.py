@@ -29,7 +29,7 @@ UNKNOWN_VERSION = "n.a."
 #: environment, or others say it better (`samples`; the weights of the model's facts).
 _NO_SETTINGS = {
     *("infer_model", "model", "backend", "device", "precision", "batch_size", "global_batch_size", "data_path", "n_batches"),
-    *("seed", "repeats", "accuracy", "weights", "skip_corrupt", "early_patience", "early_delta"),
+    *("seed", "repeats", "weights", "skip_corrupt", "early_patience", "early_delta"),
     *("sensors", "gpu_monitor_interval", "cpu_monitor_interval", "idle_seconds", "warmup_batches", "cpu_watts"),
 }
 

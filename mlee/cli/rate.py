@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -51,6 +52,8 @@ splits the rated data itself into five equal parts: such classes change whenever
 _GROUPS_FROM = 110
 #: Columns that a narrow terminal shows in any case: model, rating, and the first metric.
 _LEAST = 3
+#: Characters of a model's name in a line.
+_WIDEST_MODEL = 28
 #: Largest weight, and size of a file of weights [B].
 _MAX_WEIGHT = 1e9
 _MAX_WEIGHTS_BYTES = 2**20
@@ -175,7 +178,7 @@ def _shown(word: str, args: argparse.Namespace) -> str:
 
 def _tables(rated: Rated, width: int) -> Group:
     head, rows = readable(rated, compact=True)
-    environment = head.index("environment")
+    environment, model = head.index("environment"), head.index("model")
     blocks: dict[tuple[str, str, str, str | None], list[int]] = {}
     for number, row in enumerate(rated.table[["task", "dataset", "environment", "reference"]].itertuples(index=False)):
         blocks.setdefault((*row[:3], row[3] if isinstance(row[3], str) else None), []).append(number)
@@ -197,11 +200,16 @@ def _tables(rated: Rated, width: int) -> Group:
             if any(rows[n][column] != "-" for n in numbers) and (width >= _GROUPS_FROM or head[column] not in rated.groups)
         ]
         lengths = {column: max(len(_short(head[column])), *(len(rows[n][column]) for n in numbers)) for column in filled}
+        lengths |= {column: min(lengths[column], _WIDEST_MODEL) for column in filled if column == model}
         while len(filled) > _LEAST and sum(lengths[column] + 3 for column in filled) > width:
             filled.pop()
         for column in filled:
             left = column <= environment + 2
-            table.add_column(_short(head[column]), justify="left" if left else "right", no_wrap=True)
+            justify: Literal["left", "right"] = "left" if left else "right"
+            if column == model:  # a variant's name is longer than one line should be
+                table.add_column(_short(head[column]), justify=justify, overflow="fold", max_width=_WIDEST_MODEL)
+            else:
+                table.add_column(_short(head[column]), justify=justify, no_wrap=True)
         order = sorted(numbers, key=lambda n: (rated.compound[n] == MISSING, rated.compound[n], rows[n][environment + 1]))
         for number in order:
             table.add_row(*(_coloured(rows[number][column]) for column in filled))

@@ -64,22 +64,6 @@ def text(raw: str, longest: int | None = _LONGEST_NAME) -> str:
     return html.escape(short, quote=False)
 
 
-def told_apart(names: Sequence[str], longest: int) -> list[str]:
-    """Shorten long names as near to their middle as they still differ then; where they differ nowhere, number them."""
-    heads = sorted(range(longest), key=lambda head: abs(head - longest // 2))
-    for head in heads:
-        short = [_cut(name, head, longest) for name in names]
-        if len(set(short)) == len(set(names)):
-            return short
-    number = {name: n for n, name in enumerate(dict.fromkeys(names), 1)}
-    return [f"{number[name]} {_cut(name, heads[0], longest)}" for name in names]
-
-
-def _cut(name: str, head: int, longest: int) -> str:
-    """Keep `head` characters and the end of a name that is too long."""
-    return name if len(name) <= longest else f"{name[:head]}…{name[len(name) - (longest - 1 - head) :]}"
-
-
 def numbers(values: Iterable[float]) -> list[float | None]:
     """Turn an array into JSON: missing values are null."""
     return [float(value) if math.isfinite(value) else None for value in values]

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from mlee.assess.compound import LETTERS
 from mlee.assess.metric import Metric
-from mlee.elex.figures import NOTHING, Figure, blank, layout, numbers, text, told_apart
+from mlee.elex.figures import NOTHING, Figure, blank, layout, numbers, text
 from mlee.elex.selection import Selection
 from mlee.elex.theme import CLASSES, SERIES, SURFACES
+from mlee.units import told_apart
 
 #: Fewer pairs of values than this say nothing about a correlation.
 _LEAST_PAIRS = 4

@@ -10,7 +10,6 @@ from dash import html
 
 from mlee.assess.compound import letter
 from mlee.assess.metric import Metric
-from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.figures import NOTHING, TIMES, written
 from mlee.elex.selection import Selection
@@ -32,7 +31,7 @@ def facts(selection: Selection, row: int) -> html.Div:
     runs = [data.runs[name] for name in values["run_ids"] if name in data.runs]
     model = str(values["model"])
     warnings = all_warnings(rated, row, runs)
-    publication = PUBLICATIONS.get(network(model))
+    publication = PUBLICATIONS.get(runs[0].model if runs else model)
     return html.Div(
         [
             html.Div(

@@ -17,7 +17,6 @@ from mlee.assess.rating import BEST, Rated
 from mlee.assess.run import RunSummary
 from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.assess.uncertainty import half_width_of
-from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS, published_epochs
 from mlee.label.content import LabelContent, Letter, Pictogram, Provenance, Task, Tile
 from mlee.units import J_PER_WH, significant, with_unit
@@ -65,8 +64,9 @@ def describe(
         raise ValueError(f"there is a label for inference and training, not for {task!r}")
     mine = [runs[name] for name in row.values["run_ids"] if name in runs]
     digest = row_digest(row.values, runs)[:SHORT]
-    url = f"{base_url or _publication_url(row.values['model'])}#sha256={digest}"
-    energy = _energy(row, task)
+    network = mine[0].model if mine else str(row.values["model"])
+    url = f"{base_url or _publication_url(network)}#sha256={digest}"
+    energy = _energy(row, task, network)
     own, best, worst = (
         cast("Letter | None", letter(part[number])) for part in (rated.compound, rated.compound_best, rated.compound_worst)
     )
@@ -95,11 +95,11 @@ def describe(
 
 
 def _publication_url(model: str) -> str:
-    publication = PUBLICATIONS.get(network(model))
+    publication = PUBLICATIONS.get(model)
     return METHOD_URL if publication is None else publication.url
 
 
-def _energy(row: _Row, task: str) -> dict[str, Any]:
+def _energy(row: _Row, task: str, network: str) -> dict[str, Any]:
     """Write the headline: energy per sample or epoch with its uncertainty, and the extrapolated total of a training."""
     key, unit, factor = ("energy_per_sample", "J", 1.0) if task == "inference" else ("energy_per_epoch", "Wh", J_PER_WH)
     value = row.value(key)
@@ -116,7 +116,7 @@ def _energy(row: _Row, task: str) -> dict[str, Any]:
     if task == "training" and total is None:
         found["energy_total"] = "full training not known: no published number of epochs"
     elif task == "training" and total is not None:
-        epochs = round(total / value) if value else published_epochs(network(row.values["model"]))
+        epochs = round(total / value) if value else published_epochs(network)
         behind = f" for {epochs} epochs" if epochs else ""
         found["energy_total"] = f"{with_unit(total / factor, unit)}{behind}, extrapolated"
     return found

@@ -170,7 +170,8 @@ def _all(values: Iterable[str]) -> str:
 
 
 def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Group]) -> Iterable[str]:
-    models = rated.table["model"].nunique()
+    rows = zip(rated.table["model"], rated.table["run_ids"], strict=True)
+    models = len({runs[ids[0]].model if ids[0] in runs else model for model, ids in rows})  # variants of one are one
     yield (
         f"{_count(len({name for ids in rated.table['run_ids'] for name in ids}), 'run')} of {_count(models, 'model')} in "
         f"{_count(len(groups), 'group')} of the same task, data set and environment; models are compared within a group."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reportlab.graphics.shapes import Circle, Drawing, Line, Rect, String  # type: ignore[import-untyped]
@@ -14,7 +14,7 @@ from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.label.layout import INK, PALETTE
 from mlee.report.content import Group, Row
-from mlee.units import significant, with_unit
+from mlee.units import significant, told_apart, with_unit
 
 _FONT, _BOLD = "Vera", "Vera-Bold"
 _SMALL = 5.6
@@ -60,6 +60,7 @@ def scatter(rated: Rated, group: Group, x: Metric, y: Metric, width: float, heig
         drawing.add(_line(_LEFT - 2, place_y(level), _LEFT, place_y(level)))
     drawing.add(String(_LEFT + inner_w / 2, 4, x.label, fontName=_FONT, fontSize=_SMALL + 1, textAnchor="middle"))
     taken: list[tuple[float, float, float]] = []
+    names = _short_names(group, 22)
     for (_, b, row), decade in sorted(zip(points, logs, strict=True), key=lambda pair: -pair[0][1]):
         px, py = place_x(decade), place_y(b)
         fill = _colour(letter(int(rated.compound[row.number])))
@@ -69,7 +70,7 @@ def scatter(rated: Rated, group: Group, x: Metric, y: Metric, width: float, heig
                 px, py, 2.6, fillColor=HexColor("#ffffff" if hollow else fill), strokeColor=HexColor(fill), strokeWidth=1.2
             )
         )
-        _name(drawing, px, py, row.model, taken, _LEFT + inner_w)
+        _name(drawing, px, py, names[row.model], taken, _LEFT + inner_w)
     return drawing
 
 
@@ -81,10 +82,19 @@ def bars(rated: Rated, group: Group, metric: Metric, width: float) -> list[Any]:
         return []
     longest = max(value for value, _ in found) or 1.0
     each = math.ceil(len(found) / math.ceil(len(found) / _MOST_BARS))
-    return [_bars(rated, metric, found[start : start + each], longest, width) for start in range(0, len(found), each)]
+    names = _short_names(group, 18)
+    parts = [found[start : start + each] for start in range(0, len(found), each)]
+    return [_bars(rated, metric, part, names, longest, width) for part in parts]
 
 
-def _bars(rated: Rated, metric: Metric, found: Sequence[tuple[float, Row]], longest: float, width: float) -> Any:
+def _bars(
+    rated: Rated,
+    metric: Metric,
+    found: Sequence[tuple[float, Row]],
+    names: Mapping[str, str],
+    longest: float,
+    width: float,
+) -> Any:
     step, left = 9.0, 88.0
     height = step * len(found) + 4
     drawing = Drawing(width, height)
@@ -95,7 +105,7 @@ def _bars(rated: Rated, metric: Metric, found: Sequence[tuple[float, Row]], long
         fill = _colour(name)
         length = max(0.5, (width - left - 46) * value / longest)
         hollow = metric.key.startswith("energy") and _estimated(rated, row.number)
-        drawing.add(String(left - 4, y + 1.4, _cut(row.model, 18), fontName=_FONT, fontSize=_SMALL, textAnchor="end"))
+        drawing.add(String(left - 4, y + 1.4, names[row.model], fontName=_FONT, fontSize=_SMALL, textAnchor="end"))
         drawing.add(
             Rect(
                 left,
@@ -181,8 +191,7 @@ def _steps(ends: tuple[float, float]) -> list[float]:
 
 def _name(drawing: Any, x: float, y: float, model: str, taken: list[tuple[float, float, float]], right: float) -> None:
     """Write a model's name beside its point where nothing is yet; leave it out where everything is full."""
-    text = _cut(model, 22)
-    length = len(text) * _SMALL * 0.6
+    length = len(model) * _SMALL * 0.6
     for dx, dy, anchor in ((5, -2, "start"), (-5, -2, "end"), (0, 5, "middle"), (0, -9, "middle")):
         start = x + dx - {"start": 0, "end": length, "middle": length / 2}[anchor]
         base = y + dy
@@ -194,7 +203,7 @@ def _name(drawing: Any, x: float, y: float, model: str, taken: list[tuple[float,
         ):
             continue
         taken.append((start, base, length))
-        drawing.add(String(x + dx, base, text, fontName=_FONT, fontSize=_SMALL, textAnchor=anchor, fillColor=HexColor(INK)))
+        drawing.add(String(x + dx, base, model, fontName=_FONT, fontSize=_SMALL, textAnchor=anchor, fillColor=HexColor(INK)))
         return
 
 
@@ -202,8 +211,9 @@ def _colour(name: str | None) -> str:
     return {letter: colours[0] for letter, colours in PALETTE.items()}.get(name, _GREY)  # type: ignore[call-overload,no-any-return]
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _short_names(group: Group, most: int) -> dict[str, str]:
+    models = [row.model for row in group.rows]
+    return dict(zip(models, told_apart(models, most), strict=True))
 
 
 def _band_letter(drawing: Any, x: float, y: float, name: str) -> None:

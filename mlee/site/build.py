@@ -53,9 +53,9 @@ class Site:
     def files(self, progress: Progress | None = None) -> Iterator[tuple[str, str]]:
         """Yield name and content of each file, the first page last; equal sites give equal bytes."""
         every = entries(self.rated, self.runs)
-        by_model: dict[str, list[Entry]] = {}
+        by_network: dict[str, list[Entry]] = {}
         for entry in every:
-            by_model.setdefault(entry.model, []).append(entry)
+            by_network.setdefault(entry.network, []).append(entry)
         labelled = [entry for entry in every if entry.values["task"] in LABELLED]
         ground = common_ground(self._content(entry) for entry in labelled[:: len(labelled) // _LOOKED_AT + 1])
         yield ".nojekyll", ""
@@ -67,7 +67,7 @@ class Site:
         yield f"{ASSETS}/scatter.js", _asset("scatter.js")
         yield f"{ASSETS}/site.js", _asset("site.js")
         for number, entry in enumerate(every, start=1):
-            others = [other for other in by_model[entry.model] if other is not entry]
+            others = [other for other in by_network[entry.network] if other is not entry]
             yield entry.file, model_page(self.rated, entry, others, self._label(entry, ground), self.title)
             if progress is not None:
                 progress(number, len(every))

@@ -36,6 +36,11 @@ class Entry:
         return str(self.values["model"])
 
     @property
+    def network(self) -> str:
+        """Name of the model without what sets it apart from other runs of the same."""
+        return self.runs[0].model if self.runs else self.model
+
+    @property
     def environment(self) -> str:
         """Where it ran."""
         return str(self.values["environment"])

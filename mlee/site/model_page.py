@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from mlee.assess.identity import SHORT
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
-from mlee.assess.variants import network
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.words import all_warnings, identity, listed, uncertainty, verdict
 from mlee.site.entries import Entry
@@ -25,7 +24,7 @@ def model_page(rated: Rated, entry: Entry, others: Sequence[Entry], label: str |
     """Write the page of an entry; `others` are results of the same model elsewhere, `label` its SVG element."""
     number = entry.number
     warnings = all_warnings(rated, number, entry.runs)
-    publication = PUBLICATIONS.get(network(entry.model))
+    publication = PUBLICATIONS.get(entry.network)
     parts = [
         f'<div class="subject">{badge(rated.compound[number], large=True)}<div>',
         f"<h1>{escape(entry.model)}</h1>",
@@ -131,6 +130,7 @@ def _others(rated: Rated, entry: Entry, others: Sequence[Entry]) -> str:
     items = []
     for other in others:
         where = other.environment if other.work == entry.work else f"{other.work}, {other.environment}"
+        where = where if other.model == entry.model else f"{other.model}, {where}"
         metric = headline(rated, other)
         value = "" if metric is None else f' <span class="soft">{escape(other.text(metric))}</span>'
         address = other.file.rpartition("/")[2]

@@ -35,7 +35,7 @@ def _summary(rated: Rated, entries: Sequence[Entry]) -> str:
     works = list(dict.fromkeys(entry.work for entry in entries))
     counts = {
         "results": len(entries),
-        "models": len({entry.model for entry in entries}),
+        "models": len({entry.network for entry in entries}),
         "environments": len({entry.environment for entry in entries}),
     }
     tiles = "".join(f"<li><b>{count}</b> {name if count != 1 else name[:-1]}" for name, count in counts.items())

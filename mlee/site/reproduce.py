@@ -93,6 +93,9 @@ def command(run: RunSummary) -> str | None:
     for name, default in (_INFERENCE if inference else _TRAINING).items():
         if (value := known.get(name)) not in (None, default):
             words += _option(name, value)
+    threads = dict(run.settings).get("threads")
+    if threads is not None and known["device"] == "cpu":  # another number is another result
+        words.insert(0, f"OMP_NUM_THREADS={threads}")
     installed = kind in (_INSTALLED if inference else _TRAINED_ON)
     return " ".join([*words, "--data-path", shlex.quote(path) if installed else DATA])
 

@@ -37,7 +37,7 @@ def estimate(
     kinds: dict[tuple[str, ...], list[float]] = {}
     for run in runs:
         end = ended.get(run.number)
-        if end is not None and end.complete and end.seconds > 0:
+        if end is not None and end.complete and end.seconds > 0 and not end.went_on:
             kinds.setdefault(run.kind, []).append(end.seconds)
     if left is None:
         left = [run for run in runs if run.number not in ended or not ended[run.number].complete]

@@ -62,6 +62,7 @@ def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
         options = command_options(run, study.plan.options, str(study.folder))
     else:
         options = ["--resume", str(study.folder / begun), "--quiet"]
+    progress_before = None if begun is None else _progress(study, begun)
     # How it ended before must not hide how it ends now, whoever is killed meanwhile.
     record.with_suffix(".json").unlink(missing_ok=True)
     command = [sys.executable, str(script(run.task)), *options]
@@ -82,13 +83,19 @@ def _run_one(study: Study, run: Run, lock: int | None) -> Ended:
             process.wait()
             raise
     seconds = time.monotonic() - started_s
+    went_on = begun is not None
     made = said_folder(record.with_suffix(".out"))
     if code == 0 and made is not None and (study.folder / made / RESULT_FILE).is_file():
-        ended = Ended(seconds=seconds, folder=made)
+        ended = Ended(seconds=seconds, folder=made, went_on=went_on)
     else:
         said = record.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        ended = Ended(seconds=seconds, reason=_reason(said) or how)
+        reason = _reason(said) or how
+        if begun is not None and code > 0 and _progress(study, begun) == progress_before:
+            # Another number of GPUs, say, or a damaged state: it would fail in the same way for ever.
+            record.with_suffix(".out").unlink(missing_ok=True)
+            reason += f" {begun} stays as it is, the next attempt begins anew."
+        ended = Ended(seconds=seconds, reason=reason, went_on=went_on)
     study.write_end(run, ended)
     return ended
 
@@ -97,6 +104,13 @@ def _begun_training(study: Study, run: Run) -> str | None:
     """Return the folder of a training that was cut off and can go on."""
     said = said_folder(study.record(run).with_suffix(".out"))
     return said if run.task == "training" and said and (study.folder / said / PROGRESS_FILE).is_file() else None
+
+
+def _progress(study: Study, folder: str) -> bytes | None:
+    try:
+        return (study.folder / folder / PROGRESS_FILE).read_bytes()
+    except OSError:
+        return None
 
 
 def _reason(said: str) -> str:

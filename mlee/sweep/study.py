@@ -25,7 +25,7 @@ from typing import IO, Any
 from pydantic import TypeAdapter, ValidationError
 
 from mlee.errors import ConfigError, ResultError
-from mlee.experiment import RESULT_FILE
+from mlee.experiment import PREFIXES, RESULT_FILE
 from mlee.files import write_atomically
 from mlee.record_checks import Strict
 from mlee.sweep.plan import Plan, Run
@@ -33,6 +33,8 @@ from mlee.sweep.plan import Plan, Run
 STUDY_FILE = "study.json"
 RUNS_FOLDER = "runs"
 _LOCK_FILE = ".lock"
+#: How names of experiment folders begin.
+_NAMES = tuple(f"{prefix}_" for prefix in PREFIXES.values())
 _FORMAT, _VERSION = "mlee-study", 1
 
 
@@ -43,6 +45,8 @@ class Ended(Strict):
     seconds: float
     folder: str | None = None
     reason: str | None = None
+    #: Whether it went on with what an earlier attempt had begun: its seconds are not those of the whole.
+    went_on: bool = False
 
     @property
     def complete(self) -> bool:
@@ -160,9 +164,10 @@ def _locked(path: Path, going_on: ConfigError) -> Iterator[IO[str]]:
 
 
 def said_folder(path: Path) -> str | None:
-    """Return the name of the folder that a run named at its end, in the file of its output."""
+    """Return the experiment folder that a run named last, in the file of its output, which libraries write to, too."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    return Path(lines[-1]).name if lines else None
+    names = [Path(line).name for line in lines]
+    return next((name for name in reversed(names) if name.startswith(_NAMES)), None)

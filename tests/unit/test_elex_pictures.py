@@ -21,6 +21,7 @@ from mlee.elex.selection import pareto_front, select
 from mlee.elex.state import SHOW, View, default_view, parse
 from mlee.elex.zones import bounds
 from mlee.results.load import load
+from mlee.units import told_apart
 from tests.elex_data import LONG, SCRIPT
 from tests.unit.elex_pages import needs_published, published, small
 
@@ -201,7 +202,7 @@ def test_metrics_with_one_label_have_places_of_their_own(tmp_path: Path) -> None
     ],
 )
 def test_long_names_are_shortened_where_they_can_be_told_apart(names: list[str], short: list[str]) -> None:
-    assert figures.told_apart(names, 10) == short
+    assert told_apart(names, 10) == short
 
 
 def test_estimated_energy_is_hollow_and_repeats_have_bars() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from mlee.assess.rating import Rated, rate
 from mlee.assess.run import summarise
-from mlee.assess.variants import network
 from mlee.calibration import apply_calibration, fit
 from mlee.elex.words import identity
+from mlee.label.describe import describe
 from mlee.records import RunResult
 from mlee.results import store
 from mlee.results.load import load
+from mlee.site.build import Site
 from mlee.training_records import TrainingOutcome
 from tests import builders
 
@@ -65,17 +67,49 @@ def test_the_most_images_have_the_plain_name(tmp_path: Path) -> None:
     assert dict(zip(rated.table["model"], rated.table["n"], strict=True)) == {"ResNet50 (samples 12)": 2, "ResNet50": 1}
 
 
-def test_a_variant_keeps_the_paper_of_its_network() -> None:
-    assert network("ResNet50 (compile, image_size 288)") == network("ResNet50") == "ResNet50"
+def test_the_plain_name_is_that_of_the_settings_that_models_share(tmp_path: Path) -> None:
+    """However often the reference is run in another way, the others are compared with the run that is like theirs."""
+    compiled = builders.config(compile=True)
+    facts = builders.run_result().model
+    eager = [builders.run_result(model=replace(facts, name=name)) for name in ("ResNet101", "DenseNet121", "MobileNetV2")]
+    often = [builders.run_result(model=replace(facts, name="ResNet101"), config=compiled) for _ in range(4)]
+    rated = _rated(tmp_path, *often, *eager)
+    assert dict(zip(rated.table["model"], rated.table["n"], strict=True)) == {
+        "ResNet101 (compile)": 4,
+        "ResNet101": 1,
+        "DenseNet121": 1,
+        "MobileNetV2": 1,
+    }
+    assert set(rated.table["reference"]) == {"ResNet101"}
 
 
-def test_batch_sizes_that_differ_make_environments_and_no_repeats(tmp_path: Path) -> None:
-    rated = _rated(
-        tmp_path,
-        builders.run_result(),
-        builders.run_result(config=builders.config(batch_size=8, global_batch_size=16)),
-    )
-    assert rated.table["n"].tolist() == [1, 1]
+def test_many_differences_are_counted_and_names_stay_apart(tmp_path: Path) -> None:
+    usual = [builders.run_result(model=replace(builders.run_result().model, name=name)) for name in ("ResNet50", "VGG16")]
+    others = [
+        builders.run_result(config=builders.config(image_size=size, compile=True, workers=4), details={})
+        for size in (288, 384)
+    ]
+    names = _rated(tmp_path, *usual, *others).table["model"].tolist()
+    assert names[2:] == ["ResNet50 (compile, workers 4, 2 more)", "ResNet50 (compile, workers 4, 2 more, no. 2)"]
+
+
+def test_measured_and_published_accuracies_have_no_mean(tmp_path: Path) -> None:
+    published = builders.run_result(config=builders.config(accuracy="published"))
+    names = _rated(tmp_path, builders.run_result(), published).table["model"].tolist()
+    assert names == ["ResNet50", "ResNet50 (accuracy published)"]
+
+
+def test_a_variant_keeps_the_paper_of_its_network_and_stands_beside_it(tmp_path: Path) -> None:
+    compiled = builders.run_result(config=builders.config(compile=True))
+    for number, result in enumerate((builders.run_result(), compiled)):
+        (tmp_path / f"{number}.json").write_text(store.to_json(replace(result, run_id=f"infer_{number}")))
+    loaded = load([tmp_path])
+    rated = rate(loaded.table, tuple(loaded.metrics.values()))
+    assert describe(rated, 1, loaded.runs, date(2026, 11, 26)).short_url == "arxiv.org/abs/1512.03385"
+    files = dict(Site(rated=rated, runs=loaded.runs, title="Models", issued=date(2026, 11, 26)).files())
+    pages = [text for name, text in files.items() if name.startswith("models/")]
+    assert [("Paper of this model" in page, "The same model elsewhere" in page) for page in pages] == [(True, True)] * 2
+    assert "<b>1</b> model" in files["index.html"]
 
 
 def _imagenet(**fields: Any) -> RunResult:

@@ -134,6 +134,13 @@ def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
             ],
             "7 to 1,000 W lies outside 20.5 to 30 W (…).",
         ),
+        (
+            [
+                f"m.csv has a gap: it covers 20% of the run at 2026-11-23 {time} UTC."
+                for time in ("12:15:09", "13:05:11", "12:58:30")
+            ],
+            "it covers 20% of the run at 2026-11-23 12:15:09 to 13:05:11 UTC.",
+        ),
         (["It differs by up to 1.2e-05.", "It differs by up to 0.3.", "It differs by up to 5e-06."], "up to 5e-06 to 0.3."),
     ],
 )

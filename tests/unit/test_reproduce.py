@@ -124,11 +124,13 @@ def test_a_training(backend: str, options: dict[str, Any]) -> None:
 
 def test_what_a_program_does_without_being_told_is_left_out() -> None:
     assert command_of(builders.config(device="cpu")) == (
-        "python infer.py --backend pytorch --infer-model ResNet50 --weights random --image-size 224 --device cpu "
+        "OMP_NUM_THREADS=4 python infer.py --backend pytorch --infer-model ResNet50 --weights random --image-size 224 "
+        "--device cpu "
         "--workers 0 --seed 7 --data-path sample"
     )
     assert command_of(builders.training_config(processes=1, device="cpu", data_path="synthetic:64", workers=0)) == (
-        "python train.py --backend pytorch --model ResNet50 --image-size 224 --device cpu --batch-norm-momentum 0.1 "
+        "OMP_NUM_THREADS=4 python train.py --backend pytorch --model ResNet50 --image-size 224 --device cpu "
+        "--batch-norm-momentum 0.1 "
         "--interpolation bilinear --seed 7 --data-path synthetic:64"
     )
 

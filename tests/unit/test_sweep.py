@@ -512,3 +512,42 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(times: int, cal
     assert isinstance(result.outcome, TrainingOutcome)
     assert len(result.outcome.history) == 4
     assert "1 of 1 runs are complete" in _resume(call, folder).replace("\n", " ")
+
+
+def _begun(tmp_path: Path, call: Call) -> Path:
+    """A study of one training that was cut off after its first epoch; return the training's folder."""
+    folder = tmp_path / "study"
+    words = ["--task", "training", "--models", "Small", "--backends", "simulated", "--data-path", "synthetic:64"]
+    process = _start(folder, *words, *QUICK, "--epochs", "3")
+    deadline_s = time.monotonic() + WAIT_S
+    while not (found := list(folder.glob("train_*/progress.json"))):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    _wait_until_let_go(folder)
+    return found[0].parent
+
+
+def test_a_training_that_cannot_go_on_begins_anew(call: Call, tmp_path: Path) -> None:
+    begun = _begun(tmp_path, call)
+    progress = begun / "progress.json"
+    progress.write_text(json.dumps({**json.loads(progress.read_text()), "global_batch_size": 64}))  # other GPUs
+    code, said = call("--resume", "--output-dir", str(begun.parent))
+    assert (code, f"{begun.name} stays as it is, the next attempt begins anew" in " ".join(said.split())) == (1, True)
+    _resume(call, begun.parent)
+    assert progress.exists()
+    assert [path.name for path in begun.parent.glob("train_*/result.json")] == ["result.json"]
+
+
+def test_what_libraries_print_hides_no_folder_and_a_part_is_not_the_length_of_a_run(call: Call, tmp_path: Path) -> None:
+    begun = _begun(tmp_path, call)
+    study = Study.open(begun.parent)
+    (run,) = study.plan.runs
+    with open(study.record(run).with_suffix(".out"), "a", encoding="utf-8") as out:
+        out.write("onednn_verbose,v1,info\nNCCL INFO ready\n")
+    _resume(call, begun.parent)
+    ended = study.ended(run)
+    assert ended is not None
+    assert (ended.folder, ended.went_on) == (begun.name, True)
+    assert estimate([run, replace(run, number=2)], {1: ended}, 0.0).seconds is None
