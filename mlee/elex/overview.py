@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlee.assess.compound import LETTERS
+from mlee.assess.environment import ESTIMATED
 from mlee.assess.metric import Metric
 from mlee.elex.figures import NOTHING, Figure, blank, layout, numbers, text
 from mlee.elex.selection import Selection
@@ -32,7 +33,9 @@ def ratings(selection: Selection, theme: str) -> Figure:
         parts.append((selection.metric(key).label, selection.rated.rating[selection.rows, column]))
     environments = np.array(selection.environments, dtype=object)
     present = [name for name in view.environments if (environments == name).any()]
-    shown = [text(name) for name in told_apart(present, _LONGEST_BAR)]
+    # The sign of estimated energy in the place of the words, which take half of a name's room.
+    signed = [f"~ {name.removesuffix(f' {ESTIMATED}')}" if name.endswith(ESTIMATED) else name for name in present]
+    shown = [text(name) for name in told_apart(signed, _LONGEST_BAR)]
     traces: list[Figure] = []
     figure = layout(
         theme, barmode="stack", bargap=0.25, height=_TITLE_PX * len(parts) + _BAR_PX * len(present) * len(parts) + 60
