@@ -125,12 +125,18 @@ class ExperimentFolder:
                 error.add_note(f"what was measured until now is in {self.path}")
                 if (self.path / PROGRESS_FILE).is_file():
                     error.add_note(f"python train.py --resume {self.path} goes on with it")
-            logger.error("ended by %s: %s", type(error).__name__, error, exc_info=not expected)
+            logger.error("ended by %s", _words(error), exc_info=not expected)
             raise
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
             handler.close()
+
+
+def _words(error: BaseException) -> str:
+    """Name an error and what it says, without what would mend it: that is for the person who sees it happen."""
+    said = error.message if isinstance(error, MleeError) else str(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def load_result(folder: Path) -> RunResult:

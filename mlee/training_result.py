@@ -68,12 +68,12 @@ def collected_warnings(
     if before is not None:
         message = (
             f"The training was interrupted after epoch {len(before.history)} and resumed: "
-            "what the epoch that was cut off had taken is not counted."
+            "what an epoch that was cut off had taken is not counted."
         )
         earlier = [*before.warnings, Warning(code="resumed", message=message)]
     kinds: dict[tuple[str, str], Warning] = {}
     for warning in (*earlier, *found, *backend.warnings()):
-        message = warning.message if warning.code == "moved" else _NUMBER.sub("0", warning.message)
+        message = warning.message if warning.code in ("moved", "resumed") else _NUMBER.sub("0", warning.message)
         kinds.setdefault((warning.code, message), warning)
     return tuple(kinds.values())
 

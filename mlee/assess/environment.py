@@ -119,7 +119,8 @@ def match_environment(wanted: str, known: Iterable[str]) -> str | None:
         found = [name for name in known if same(name) == asked]
         if len(found) == 1:
             return found[0]
-    return None
+    found = [name for name in known if name.startswith(f"{wanted}, ")]  # without precision and batch size
+    return found[0] if len(found) == 1 else None
 
 
 def _letters(name: str) -> str:

@@ -40,7 +40,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 #: Behind the metrics in a CSV file.
-_CSV_END = ["provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
+_CSV_END = ["provenance", "accuracy_provenance", "scope", "reference", "rules", "mode", "thresholds", "warnings"]
 
 
 def records(rated: Rated, numbers: Sequence[int] | None = None) -> list[dict[str, Any]]:
@@ -68,6 +68,7 @@ def records(rated: Rated, numbers: Sequence[int] | None = None) -> list[dict[str
                     if rated.applies[number, column]
                 },
                 "provenance": _text(row.get("provenance")),
+                "accuracy_provenance": _text(row.get("accuracy_provenance")),
                 "scope": _text(row.get("scope")),
                 "reference": _text(row["reference"]),
                 "rules": options.rules.name,
@@ -172,7 +173,15 @@ def metric_text(rated: Rated, number: int, metric: Metric, *, compact: bool = Fa
     before, behind = ("", "")
     if estimated and metric.key.startswith("energy"):
         before, behind = ("~", "") if compact else ("", " est.")
+    if is_published(rated, number, metric):
+        text += " (p)"
     return f"{before}{text} {rating_text(*parts, compact=compact)}{behind}"
+
+
+def is_published(rated: Rated, number: int, metric: Metric) -> bool:
+    """Whether a value is an accuracy that was published with the weights, and not measured."""
+    found = rated.table.get("accuracy_provenance")
+    return metric.key.endswith("_accuracy") and found is not None and found.iloc[number] == "published"
 
 
 def rating_text(rating: int, best: int, worst: int, *, compact: bool = False) -> str:
@@ -208,7 +217,9 @@ def _footnote(rated: Rated) -> str:
     options = rated.options
     references = ", ".join(dict.fromkeys(str(name) for name in rated.table["reference"] if _text(name)))
     names = f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}"
-    return f"{names}, reference {references or 'none'}."
+    published = rated.table.get("accuracy_provenance")
+    note = " (p): published, not measured here." if published is not None and (published == "published").any() else ""
+    return f"{names}, reference {references or 'none'}.{note}"
 
 
 def _unit_suffix(metric: Metric, part: str) -> str:

@@ -17,14 +17,15 @@ from mlee.assess.rules import RatingRules
 from mlee.assess.run import VERSION_2022, Repeat, RunSummary
 from mlee.assess.variants import model_names
 from mlee.catalogue import published_epochs
-from mlee.records import DeviceKind
+from mlee.records import AccuracyProvenance, DeviceKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
 KEYS = ("task", "dataset", "environment", "model")
 #: Columns beside keys and metrics. `repeats` counts the timed passes of the run.
-FACTS = ("run_id", "started_at", "provenance", "scope", "repeats")
+FACTS = ("run_id", "started_at", "provenance", "accuracy_provenance", "scope", "repeats")
 #: Behind a metric's key: standard error over the repeats, and the uncertainty of the measurement, both in its unit.
 STANDARD_ERROR, UNCERTAINTY = "__standard_error", "__uncertainty"
 #: Behind a metric's key in a pooled table: the number of repetitions its mean rests on, where it is not the row's `n`.
@@ -60,7 +61,7 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
 def _row(
     run: RunSummary,
     names: tuple[str, str],
-    pretrained: tuple[float | None, float | None] | None,
+    pretrained: _Accuracies | None,
     rules: RatingRules,
 ) -> dict[str, object]:
     row: dict[str, object] = {
@@ -71,6 +72,7 @@ def _row(
         "run_id": run.run_id,
         "started_at": run.started_at,
         "provenance": run.provenance,
+        "accuracy_provenance": run.accuracy_provenance,
         "scope": "+".join(counted_kinds(run, rules)),
         "repeats": len(run.repeats),
         "parameters": run.parameters,
@@ -94,7 +96,10 @@ def _row(
         own = (run.top1_accuracy, run.top5_accuracy)
         # A few epochs of a full training say nothing of what it leads to: that is the accuracy of pre-trained weights.
         partial = run.version == VERSION_2022 or (epochs is not None and run.epochs < epochs)
-        row["top1_accuracy"], row["top5_accuracy"] = (pretrained or (None, None)) if partial else own
+        row["top1_accuracy"], row["top5_accuracy"] = own
+        if partial:
+            top1, top5, row["accuracy_provenance"] = pretrained or (None, None, None)
+            row["top1_accuracy"], row["top5_accuracy"] = top1, top5
     return row
 
 
@@ -139,16 +144,15 @@ def _spread(
     return row
 
 
-def _pretrained_accuracies(
-    runs: Sequence[RunSummary], bases: Mapping[str, str]
-) -> dict[tuple[str, str, str], tuple[float | None, float | None]]:
+def _pretrained_accuracies(runs: Sequence[RunSummary], bases: Mapping[str, str]) -> dict[tuple[str, str, str], _Accuracies]:
     """Accuracies of pre-trained weights at inference, by data set, hardware with software, and model.
 
     Of several runs, that with the most images counts, then the earliest.
     """
     found = sorted(filter(_pretrained, runs), key=lambda run: (run.samples or 0, -run.started_at.timestamp(), run.run_id))
     return {
-        (run.dataset, bases[run.run_id], run.model): (run.top1_accuracy, run.top5_accuracy) for run in found
+        (run.dataset, bases[run.run_id], run.model): (run.top1_accuracy, run.top5_accuracy, run.accuracy_provenance)
+        for run in found
     }  # the last one stays
 
 

@@ -58,6 +58,19 @@ def main(arguments: Sequence[str]) -> int:
     host, scope = kinds.pop() if kinds else ("", ())
     calibration = fit(host, scope, measured_w, wall_w)
     save_calibration(calibration, args.output)
+    range_w = abs(calibration.slope) * (calibration.max_power_w - calibration.min_power_w)
+    if calibration.slope < 1 or calibration.residual_w > range_w:
+        stdout.print(
+            "[yellow]warning[/] This line says little: "
+            + (
+                "the wall would take less than the parts that were measured. "
+                if calibration.slope < 1
+                else "the windows lie further from it than their powers from each other. "
+            )
+            + "Do the clocks of meter and machine agree, and do the runs differ in load?",
+            highlight=False,
+            soft_wrap=True,
+        )
     stdout.print(
         f"{host} ({'+'.join(scope)}): wall = {calibration.offset_w:.3g} W + {calibration.slope:.4g} x measured, "
         f"residual {calibration.residual_w:.2g} W over {calibration.points} windows "

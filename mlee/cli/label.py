@@ -151,7 +151,7 @@ def _choose(args: argparse.Namespace, rated: Rated, loaded: Loaded) -> list[int]
         if args.model is not None:
             fitting = fitting & (table["model"] == find_model(args.model, table["model"].unique())).to_numpy()
         if args.environment is not None:
-            found = match_environment(args.environment, table["environment"].unique())
+            found = match_environment(args.environment, table.loc[fitting, "environment"])
             if found is None:
                 known = "; ".join(dict.fromkeys(table.loc[fitting, "environment"]))
                 raise ConfigError(f"Unknown environment '{args.environment}'.", f"pass one of: {known}")

@@ -173,7 +173,5 @@ def _report(measurement: Measurement, monitor: Monitor) -> None:
 def _energy(measurement: Measurement) -> str:
     if measurement.energy_j is None:
         return "energy not measured"
-    text = with_unit(measurement.energy_j, "J")
-    if measurement.provenance != "measured":
-        return f"~{text} ({measurement.provenance})"
-    return f"{text} ±{with_unit(measurement.energy_uncertainty_j, 'J')}"
+    text = f"{with_unit(measurement.energy_j, 'J')} ±{with_unit(measurement.energy_uncertainty_j, 'J')}"
+    return text if measurement.provenance == "measured" else f"~{text} ({measurement.provenance})"

@@ -46,7 +46,7 @@ examples:
 --fetch takes them from {URL}
 (MIT licence) and checks every file; without a connection, unpack that archive by hand and pass its folder results.
 """
-_FETCHED, _OWN = Path("published_results"), Path("results")
+_FETCHED, _OWN, _PAPER = Path("published_results"), Path("results"), Path("paper_results")
 #: Figure -> task and the metrics of its axes.
 _SCATTERS = {
     "scatter_power_acc": ("inference", "energy_per_sample", "top1_accuracy"),
@@ -69,9 +69,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"folder with result files (default: {_FETCHED} with --fetch or after it, else {_OWN})",
     )
     main.add_argument("--fetch", action="store_true", help="download the published results of 2022 into --directory first")
-    main.add_argument(
-        "--output", "-o", type=Path, default=Path("paper_results"), help="where tables and figures are written"
-    )
+    main.add_argument("--output", "-o", type=Path, default=_PAPER, help="where tables and figures are written")
     main.add_argument(
         "--environments",
         nargs="+",
@@ -93,6 +91,11 @@ def main(arguments: Sequence[str]) -> int:
     if args.fetch:
         _fetch(directory)
     _check(directory)
+    if directory == _OWN and args.output == _PAPER:
+        raise ConfigError(
+            f"{_PAPER} holds what the published results make, and {_OWN} are others.",
+            "pass --fetch to download the published results, or --output with another folder",
+        )
     published, exact = loading([directory], RULES_2022), load([directory], RULES_EXACT)
     wanted = _environments(getattr(args, "environments", []), published)
     try:

@@ -194,15 +194,12 @@ def _tables(rated: Rated, width: int) -> Group:
             box=SIMPLE_HEAD,
             pad_edge=False,
         )
-        filled = [
-            column
-            for column in range(environment + 1, len(head))
-            if any(rows[n][column] != "-" for n in numbers) and (width >= _GROUPS_FROM or head[column] not in rated.groups)
-        ]
+        filled = [column for column in range(environment + 1, len(head)) if any(rows[n][column] != "-" for n in numbers)]
         lengths = {column: max(len(_short(head[column])), *(len(rows[n][column]) for n in numbers)) for column in filled}
         lengths |= {column: min(lengths[column], _WIDEST_MODEL) for column in filled if column == model}
+        # The groups' classes go first where there is no room for all, then the metrics that a reader looks for last.
         while len(filled) > _LEAST and sum(lengths[column] + 3 for column in filled) > width:
-            filled.pop()
+            filled.remove(next((column for column in filled if head[column] in rated.groups), filled[-1]))
         for column in filled:
             left = column <= environment + 2
             justify: Literal["left", "right"] = "left" if left else "right"
@@ -220,6 +217,7 @@ def _tables(rated: Rated, width: int) -> Group:
     for shown, note in (
         ("-" in texts, "- not measured or not rated."),
         (any(cell.startswith("~") for cell in texts), "~ estimated, not measured."),
+        (any("(p)" in cell for cell in texts), "(p) published, not measured here."),
         (any(cell.endswith("]") for cell in texts), "[A-C] what the repeats allow."),
     ):
         foot += f" {note}" if shown else ""

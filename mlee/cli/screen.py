@@ -84,6 +84,7 @@ class Screen(Listener):
             f"validation {significant(epoch.validation_loss)}, {percent(epoch.validation_top1_accuracy)}  "
             f"{with_unit(epoch.duration_s + epoch.validation_duration_s, 's')}{energy}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _replace(self, text: str, total: int | None) -> None:

@@ -212,7 +212,7 @@ def _follow(
             what = f"[red]failed[/]: {escape(end.reason or '')}"
             if end.complete:
                 what = f"[green]done[/] in {_duration(end.seconds)}"
-            line = f"{_complete(ended)}/{len(runs)} {escape(run.title)}: {what}"
+            line = f"{len(runs) - len(waiting)}/{len(runs)} {escape(run.title)}: {what}"
             progress.console.print(line, highlight=False, soft_wrap=True)
             progress.console.file.flush()  # a file or pipe that somebody follows
             progress.update(task, completed=_complete(ended))

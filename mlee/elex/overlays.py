@@ -34,7 +34,10 @@ def help_window() -> dmc.Modal:
                     html.Li("A filled point was measured; a hollow one has an energy that was only estimated."),
                     html.Li("Coloured ground and letters at the axes: the classes of the two metrics shown."),
                     html.Li("Dotted steps: the Pareto front. No model is better on both axes than one of the front."),
-                    html.Li("Thin bars: the 95 % interval, where runs were repeated."),
+                    html.Li(
+                        "Thin bars: how far a value may be off, by its repeats (95 % interval) or by the uncertainty of its "
+                        "measurement."
+                    ),
                     html.Li("What was not measured is not drawn, and a line above the plot says so."),
                 ]
             ),

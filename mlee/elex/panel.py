@@ -9,7 +9,9 @@ from typing import Any
 from dash import html
 
 from mlee.assess.compound import letter
+from mlee.assess.export import is_published
 from mlee.assess.metric import Metric
+from mlee.assess.rating import Rated
 from mlee.catalogue import PUBLICATIONS
 from mlee.elex.figures import NOTHING, TIMES, written
 from mlee.elex.selection import Selection
@@ -22,6 +24,10 @@ def badge(rating: int, small: bool = False) -> html.Span:
     name = letter(rating)
     said = f"rated {name}" if name else "not rated"
     return html.Span(name or NOTHING, className=f"badge {'small ' if small else ''}class-{name or 'none'}", title=said)
+
+
+def _written(rated: Rated, row: int, metric: Metric, value: float | None) -> str:
+    return written(metric, value) + (" (p)" if value is not None and is_published(rated, row, metric) else "")
 
 
 def facts(selection: Selection, row: int) -> html.Div:
@@ -69,7 +75,7 @@ def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Tab
                 html.Tr(
                     [
                         html.Th(metric.label, scope="row"),
-                        html.Td([written(metric, value), _uncertainty(metric, values, value)]),
+                        html.Td([_written(rated, row, metric, value), _uncertainty(metric, values, value)]),
                         html.Td(f"{significant(index)}" if math.isfinite(index) else NOTHING),
                         html.Td(badge(rated.rating[row, column], small=True)),
                         html.Td(f"{metric.weight:g}"),
@@ -83,7 +89,15 @@ def _metrics(selection: Selection, row: int, values: dict[Any, Any]) -> html.Tab
 
 def _uncertainty(metric: Metric, values: dict[Any, Any], value: float | None) -> html.Span | None:
     share = uncertainty(metric, values, value)
-    return None if share is None else html.Span(f" {share}", className="soft", title="95 % interval")
+    return (
+        None
+        if share is None
+        else html.Span(
+            f" {share}",
+            className="soft",
+            title="95 % interval of the repeats, or the uncertainty of the measurement, whichever is more",
+        )
+    )
 
 
 def comparison(selection: Selection, rows: Sequence[int]) -> html.Div:
@@ -111,7 +125,9 @@ def comparison(selection: Selection, rows: Sequence[int]) -> html.Div:
             ratio = None if value is None or not values[0] else value / values[0]
             shown: list[Any] = [
                 badge(rated.rating[row, column], small=True),
-                html.Span(written(metric, value), className="best" if value == best and len(there) > 1 else None),
+                html.Span(
+                    _written(rated, row, metric, value), className="best" if value == best and len(there) > 1 else None
+                ),
             ]
             if ratio is not None and row != rows[0]:
                 shown.append(html.Small(f" {significant(ratio)} {TIMES}"))

@@ -154,10 +154,12 @@ def _tiles(row: _Row, task: str, *, estimated: bool) -> tuple[Tile, Tile, Tile, 
     else:
         energy = ("Energy per epoch / in full", ("energy_full_training",), ("energy_per_epoch", "energy_full_training"))
         time = ("Time per epoch / in full", ("time_full_training",), ("time_per_epoch", "time_full_training"))
+    published = row.values.get("accuracy_provenance") == "published"
+    accuracy = "Top-1 / top-5, published" if published else "Top-1 / top-5 accuracy"
     return (
         _tile(row, "energy", *energy, estimated=estimated),
         _tile(row, "time", *time),
-        _tile(row, "accuracy", "Top-1 / top-5 accuracy", ("top1_accuracy",), ("top1_accuracy", "top5_accuracy")),
+        _tile(row, "accuracy", accuracy, ("top1_accuracy",), ("top1_accuracy", "top5_accuracy")),
         _tile(row, "size", "Parameters / MACs", ("parameters",), ("parameters", "macs")),
     )
 
@@ -229,12 +231,26 @@ def _foot(row: _Row, runs: list[RunSummary], issued: date) -> tuple[str, ...]:
     subtracted = f"idle power {with_unit(idle[0], 'W')} not subtracted" if idle else "gross energy, idle not subtracted"
     codes = dict.fromkeys(w.code for w in (*(w for run in runs for w in run.warnings), *row.rated.warnings[row.number]))
     return (
+        *_settings(runs),
         f"Rules {options.rules.name}, {options.mode}, thresholds {row.rated.thresholds.name}",
         f"Index: 1 is as good as {_reference(row)} in this environment, more is better",
         counted + subtracted,
         f"Measured {measured}, label issued {issued.isoformat()}, mlee {__version__}",
         *([f"Warnings: {', '.join(codes)}"] if codes else []),
     )
+
+
+def _settings(runs: list[RunSummary]) -> list[str]:
+    """Say in one line how a model was run that results of ours tell of: the same for all its runs."""
+    known = dict(runs[0].settings) if runs else {}
+    if not known:
+        return []
+    size, weights = known.get("image_size"), str(known.get("weights"))
+    said = [f"{size} px"] if size else []
+    if runs[0].task == "inference":
+        said.append(weights if weights.startswith(("trained in ", "file ")) else f"{weights} weights")
+    said += ["compiled"] if known.get("compile") else []
+    return [f"Run with {', '.join(said)}"]
 
 
 def _text(value: object) -> str | None:

@@ -29,7 +29,7 @@ _COLUMNS = (
     *("time_full_training", "top1_accuracy", "top5_accuracy", "parameters", "macs", "weights_size"),
 )
 _MOST_NAMED = 6
-_PROVENANCES = {"external": "taken from another tool", "unknown": "of unknown provenance"}
+_PROVENANCES = {"external": "taken from another tool", "unknown": "not measured"}
 #: Settings that differ from run to run by their nature, say the same as another one, or where data lie: that is nobody's
 #: business, and the groups name the data.
 _NOT_A_SETTING = ("infer_model", "model", "data_path", "output_dir", "timestamp", "sensors", "loglevel")
@@ -181,6 +181,9 @@ def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Grou
         counts = {str(name): int(number) for name, number in provenances.fillna("unknown").value_counts().items()}
         text = ", ".join(f"{_PROVENANCES.get(name, name)} for {_count(number, 'result')}" for name, number in counts.items())
         yield f"Energy is {text}." + (" Estimated values carry ~." if "estimated" in counts else "")
+    published = int((rated.table["accuracy_provenance"] == "published").sum()) if "accuracy_provenance" in rated.table else 0
+    if published:
+        yield f"Accuracies of {_count(published, 'result')} were published with the weights and not measured here: (p)."
     classes = [letter(int(number)) or "not rated" for number in rated.compound]
     found = {name: classes.count(name) for name in (*"ABCDE", "not rated") if name in classes}
     yield "Ratings: " + ", ".join(f"{number} x {name}" for name, number in found.items()) + "."

@@ -46,6 +46,10 @@ def settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
         "CPU": [run.cpu_name for run in runs],
         "GPUs": [_counted(run.gpu_names) for run in runs],
         "Software": [" ".join(run.software) for run in runs],
+        "Weights": [_setting(run, "weights") for run in runs],
+        "Image size": [_setting(run, "image_size", " px") for run in runs],
+        "Compiled": [_setting(run, "compile") for run in runs],
+        "Threads": [_setting(run, "threads") for run in runs],
         "Precision": [run.precision for run in runs],
         "Batch size": [str(run.batch_size) for run in runs],
         "Samples": [None if run.samples is None else str(run.samples) for run in runs],
@@ -57,6 +61,13 @@ def settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
         if there:
             said.append((name, "; ".join(there)))
     return said
+
+
+def _setting(run: RunSummary, name: str, unit: str = "") -> str | None:
+    value = dict(run.settings).get(name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return None if value is None else f"{value}{unit}"
 
 
 def _counted(names: Sequence[str]) -> str | None:

@@ -169,8 +169,11 @@ def test_without_a_directory_the_fetched_results_come_before_the_own(
     monkeypatch.chdir(tmp_path)
     results(tmp_path / "results", "own1", "own2")
     (tmp_path / "published_results").mkdir()  # left by a download that failed
-    assert main([]) == 0
-    assert "own1" in Path("paper_results", "indexing-results.tex").read_text()
+    with pytest.raises(ConfigError, match="paper_results holds what the published results make"):
+        main([])
+    assert not Path("paper_results").exists()
+    assert main(["--output", "own_results"]) == 0
+    assert "own1" in Path("own_results", "indexing-results.tex").read_text()
     results(tmp_path / "published_results", "fetched1", "fetched2")
     assert main([]) == 0
     assert "fetched1" in Path("paper_results", "indexing-results.tex").read_text()

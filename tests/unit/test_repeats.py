@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mlee.assess.environment import match_environment
+from mlee.assess.export import metric_text, records, to_markdown
 from mlee.assess.rating import Rated, rate
 from mlee.assess.run import summarise
 from mlee.calibration import apply_calibration, fit
@@ -147,3 +149,26 @@ def test_the_energy_at_the_wall_stands_beside_the_measured_one() -> None:
     ]
     neither = [summarise(both, "a.json", "d"), summarise(result, "b.json", "e")]
     assert "At the wall" not in dict(identity(row, neither)), "the mean of some runs would be compared with that of all"
+
+
+def test_published_accuracies_are_marked_wherever_they_stand(tmp_path: Path) -> None:
+    outcome = replace(builders.run_result().outcome, accuracy_provenance="published")
+    rated = _rated(tmp_path, builders.run_result(outcome=outcome, config=builders.config(accuracy="published")))
+    top1 = rated.metrics[rated.position("top1_accuracy")]
+    assert metric_text(rated, 0, top1, compact=True).startswith("75.0 % (p) ")
+    assert "(p): published, not measured here" in to_markdown(rated)
+    assert records(rated)[0]["accuracy_provenance"] == "published"
+    tiles = describe(rated, 0, load([tmp_path]).runs, date(2026, 11, 26)).tiles
+    assert [tile.name for tile in tiles if "op-1" in tile.name] == ["Top-1 / top-5, published"]
+
+
+def test_a_label_says_how_the_model_was_run(tmp_path: Path) -> None:
+    rated = _rated(tmp_path, builders.run_result(config=builders.config(compile=True)))
+    foot = describe(rated, 0, load([tmp_path]).runs, date(2026, 11, 26)).foot
+    assert foot[0] == "Run with 224 px, random weights, compiled"
+
+
+def test_an_environment_is_found_without_precision_and_batch_size_where_that_is_one() -> None:
+    known = ["EPYC - PyTorch 2.9, batch 8 (estimated energy)", "EPYC - TensorFlow 2.20", "A100 - PyTorch 2.9"]
+    assert match_environment("EPYC - PyTorch 2.9", known) == known[0]
+    assert match_environment("EPYC - PyTorch 2.9", [*known, "EPYC - PyTorch 2.9, batch 32"]) is None
