@@ -10,6 +10,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import Progress
 
+from mlee.assess.environment import environment_keys
+from mlee.assess.run import RunSummary, summarise
+from mlee.assess.variants import model_names
 from mlee.calibration import apply_calibration, load_calibration
 from mlee.cli.common import HelpFormatter, stderr, stdout
 from mlee.cli.tables import Row, summary_row, summary_table
@@ -81,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         transform=None if calibration is None else lambda result: apply_calibration(result, calibration),
     )
     rows: dict[str, list[Row]] = {"inference": [], "training": []}
+    runs: list[RunSummary] = []
     failed: list[Merged] = []
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as progress:
         task = progress.add_task("merging", total=len(folders))
@@ -89,9 +93,11 @@ def main(arguments: Sequence[str]) -> int:
                 failed.append(merged)
             else:
                 rows[merged.result.task].append(summary_row(merged.result))
+                runs.append(summarise(merged.result, str(merged.folder), ""))
+    names = model_names(runs, environment_keys(runs))  # runs of one model with other settings have names of their own
     for title, found in (("Inference", rows["inference"]), ("Training", rows["training"])):
         if found:
-            stdout.print(summary_table(title, found, stdout.width))
+            stdout.print(summary_table(title, [row.named(names[row.run_id]) for row in found], stdout.width))
     count = len(folders) - len(failed)
     stdout.print(f"{count} of {len(folders)} runs merged into {escape(str(args.output_agglog_dir))}", highlight=False)
     for merged in failed:

@@ -27,6 +27,7 @@ from mlee.assess.thresholds import load as load_thresholds
 from mlee.assess.thresholds import to_json as thresholds_json
 from mlee.catalogue import match_name
 from mlee.cli.common import HelpFormatter, loading, stderr, stdout
+from mlee.cli.tables import WIDEST_MODEL
 from mlee.errors import ConfigError, ResultError
 from mlee.files import write_atomically
 from mlee.results.load import Loaded
@@ -52,8 +53,6 @@ splits the rated data itself into five equal parts: such classes change whenever
 _GROUPS_FROM = 110
 #: Columns that a narrow terminal shows in any case: model, rating, and the first metric.
 _LEAST = 3
-#: Characters of a model's name in a line.
-_WIDEST_MODEL = 28
 #: Largest weight, and size of a file of weights [B].
 _MAX_WEIGHT = 1e9
 _MAX_WEIGHTS_BYTES = 2**20
@@ -196,7 +195,7 @@ def _tables(rated: Rated, width: int) -> Group:
         )
         filled = [column for column in range(environment + 1, len(head)) if any(rows[n][column] != "-" for n in numbers)]
         lengths = {column: max(len(_short(head[column])), *(len(rows[n][column]) for n in numbers)) for column in filled}
-        lengths |= {column: min(lengths[column], _WIDEST_MODEL) for column in filled if column == model}
+        lengths |= {column: min(lengths[column], WIDEST_MODEL) for column in filled if column == model}
         # The groups' classes go first where there is no room for all, then the metrics that a reader looks for last.
         while len(filled) > _LEAST and sum(lengths[column] + 3 for column in filled) > width:
             filled.remove(next((column for column in filled if head[column] in rated.groups), filled[-1]))
@@ -204,7 +203,7 @@ def _tables(rated: Rated, width: int) -> Group:
             left = column <= environment + 2
             justify: Literal["left", "right"] = "left" if left else "right"
             if column == model:  # a variant's name is longer than one line should be
-                table.add_column(_short(head[column]), justify=justify, overflow="fold", max_width=_WIDEST_MODEL)
+                table.add_column(_short(head[column]), justify=justify, overflow="fold", max_width=WIDEST_MODEL)
             else:
                 table.add_column(_short(head[column]), justify=justify, no_wrap=True)
         order = sorted(numbers, key=lambda n: (rated.compound[n] == MISSING, rated.compound[n], rows[n][environment + 1]))

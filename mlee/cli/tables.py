@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from rich.box import SIMPLE_HEAD
@@ -31,17 +31,24 @@ _DROPPED = (
     *("time/sample", "time/epoch", "energy/sample", "energy/epoch"),
 )
 _NOT_MEASURED = "-"
+#: Characters of a model's name in a line: that of a variant is longer than one line should be.
+WIDEST_MODEL = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """What the summary shows of one run, ready to print: a text for each column, and which remarks it needs."""
 
+    run_id: str
     task: Task
     cells: tuple[str, ...]
     environment: str
     estimated: bool
     published: bool
+
+    def named(self, model: str) -> Row:
+        """Return the row with another name of the model."""
+        return replace(self, cells=(model, *self.cells[1:]))
 
 
 def summary_row(result: RunResult) -> Row:
@@ -76,12 +83,14 @@ def summary_row(result: RunResult) -> Row:
         _or_gap(result.model.macs, lambda macs: with_unit(macs, "")),
     )
     environment = f"{result.config.backend} on {result.config.device}"
-    return Row(result.task, cells, environment, estimated and complete, published)
+    return Row(result.run_id, result.task, cells, environment, estimated and complete, published)
 
 
 def _width(columns: Mapping[str, Sequence[str]]) -> int:
     """Width of the table with these columns: two blanks and a line of the box between two of them, and one around."""
-    return sum(max(map(cell_len, texts)) for texts in columns.values()) + 3 * len(columns) - 1
+    widths = {name: max(map(cell_len, texts)) for name, texts in columns.items()}
+    widths["model"] = min(widths["model"], WIDEST_MODEL)
+    return sum(widths.values()) + 3 * len(columns) - 1
 
 
 def _or_gap(value: float | None, write: Callable[[float], str]) -> str:
@@ -110,6 +119,7 @@ def summary_table(title: str, rows: Sequence[Row], width: int) -> Table:
     for name in columns:
         words = name in ("model", "environment")
         table.add_column(name, justify="left" if words else "right", no_wrap=name != "model", overflow="fold")
+    table.columns[0].max_width = WIDEST_MODEL
     for cells in zip(*(texts[1:] for texts in columns.values()), strict=True):
         table.add_row(*map(escape, cells))
     notes = [

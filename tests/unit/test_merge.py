@@ -451,3 +451,11 @@ def test_more_directories_are_merged_too(complete: Path, tmp_path: Path) -> None
     builders.complete_folder(tmp_path / "more", OTHER)
     assert cli.main(_arguments(complete, tmp_path / "results", "--train-dirs", str(tmp_path / "more"))) == 0
     assert len(list((tmp_path / "results").glob("infer*"))) == 2
+
+
+def test_runs_of_one_model_with_other_settings_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    builders.complete_folder(tmp_path / "e", "infer_1")
+    builders.complete_folder(tmp_path / "e", "infer_2", config=builders.config(compile=True))
+    assert cli.main(["--directory", str(tmp_path / "e"), "--output-agglog-dir", str(tmp_path / "r")]) == 0
+    models = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines() if "ResNet50" in line]
+    assert models == ["ResNet50", "ResNet50 (compile)"]
