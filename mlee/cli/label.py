@@ -112,9 +112,9 @@ def _all(args: argparse.Namespace, rated: Rated, loaded: Loaded, numbers: list[i
             failed += 1
             stderr.print(f"[yellow]left out[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)
     spent_s = time.monotonic() - started_s
-    stdout.print(
-        f"{len(numbers) - failed} labels in {folder} ({spent_s:.1f} s)", highlight=False, markup=False, soft_wrap=True
-    )
+    done = len(numbers) - failed
+    text = f"{done} label{'s' * (done != 1)} in {folder} ({spent_s:.1f} s)"
+    stdout.print(text, highlight=False, markup=False, soft_wrap=True)
     return 1 if failed or loaded.unreadable else 0
 
 

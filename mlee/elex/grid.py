@@ -11,6 +11,8 @@ from mlee.elex.selection import Selection
 
 _NUMBER = {"function": "elexNumber(params)"}
 _PERCENT = {"function": "elexPercent(params)"}
+#: Names of variants are long; what is cut says a tooltip, and on a phone the column must leave room for others.
+_WIDEST_MODEL_PX = 200
 _CLASS = {f"class-{name}": f"params.value === '{name}'" for name in "ABCDE"}
 
 
@@ -19,11 +21,16 @@ def columns_and_rows(selection: Selection) -> tuple[list[dict[str, Any]], list[d
     view, rated = selection.view, selection.rated
     known = selection.data.choices[view.task, view.dataset].metrics
     metrics = sorted(known, key=lambda metric: metric.key not in (view.x, view.y))  # those of the axes first
+    longest = max(map(len, selection.models), default=0)
+    width = max(150, min(_WIDEST_MODEL_PX, 8 * longest + 40))
+    text = {"filter": "agTextColumnFilter"}
     columns: list[dict[str, Any]] = [
-        {"field": "model", "headerName": "Model", "pinned": "left", "minWidth": 150, "filter": "agTextColumnFilter"},
-        {"field": "rating", "headerName": "Rating", "width": 95, "cellClassRules": _CLASS, "filter": "agTextColumnFilter"},
-        {"field": "environment", "headerName": "Environment", "minWidth": 190, "filter": "agTextColumnFilter"},
+        {"field": "model", "headerName": "Model", "pinned": "left", "minWidth": width, "tooltipField": "model", **text},
+        {"field": "rating", "headerName": "Rating", "width": 95, "cellClassRules": _CLASS, **text},
     ]
+    where = {"field": "environment", "headerName": "Environment", "minWidth": 190, "tooltipField": "environment", **text}
+    if len(view.environments) > 1:  # one alone stands above the table, too, and comes last
+        columns.append(where)
     rows: list[dict[str, Any]] = [
         {"id": name, "model": model, "rating": letter(rating), "environment": environment}
         for name, model, rating, environment in zip(
@@ -62,4 +69,4 @@ def columns_and_rows(selection: Selection) -> tuple[list[dict[str, Any]], list[d
             row[f"r{number}"] = letter(rating)
         if view.scale == "index":
             columns[-2]["headerName"] = f"{short} (index)"
-    return columns, rows
+    return (columns if where in columns else [*columns, where]), rows

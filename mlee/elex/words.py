@@ -95,10 +95,9 @@ def verdict(rated: Rated, row: int) -> str:
 
 
 def all_warnings(rated: Rated, row: int, runs: Sequence[RunSummary]) -> list[str]:
-    """List what was said of a row's runs and of its rating, each once."""
-    return list(
-        dict.fromkeys((*(w.message for run in runs for w in run.warnings), *(w.message for w in rated.warnings[row])))
-    )
+    """List what was said of a row's runs and of its rating, each once, without what only a command line can do."""
+    said = (*(w.message for run in runs for w in run.warnings), *(w.message for w in rated.warnings[row]))
+    return list(dict.fromkeys(message.removesuffix(" Name another with --reference.") for message in said))
 
 
 def uncertainty(metric: Metric, values: Mapping[Any, Any], value: float | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from mlee.errors import ConfigError
@@ -12,12 +14,14 @@ def choose_devices(wanted: str) -> tuple[torch.device, list[int]]:
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not available):
         return torch.device("cpu"), []
+    if not re.fullmatch(r"auto|cuda(:\d+)?", wanted):
+        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:N.")
     if not available:
         raise ConfigError(f"--device {wanted}: PyTorch finds no GPU.", "pass --device cpu, or see infer.py --check")
     if wanted in ("auto", "cuda"):
         return torch.device("cuda:0"), list(range(available))
-    kind, _, number = wanted.partition(":")
-    if kind != "cuda" or not number.isdigit() or int(number) >= available:
+    number = wanted.partition(":")[2]
+    if int(number) >= available:
         raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
     return torch.device(wanted), [int(number)]
 

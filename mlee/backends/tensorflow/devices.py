@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, cast
@@ -34,6 +35,8 @@ def choose_devices(wanted: str) -> tuple[list[str], list[int]]:
 def _choose(wanted: str, available: int) -> list[int]:
     if wanted == "cpu" or (wanted == "auto" and not available):
         return []
+    if not re.fullmatch(r"auto|cuda(:\d+)?", wanted):
+        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:N.")
     if not available:
         raise ConfigError(
             f"--device {wanted}: TensorFlow finds no GPU.",
@@ -41,8 +44,8 @@ def _choose(wanted: str, available: int) -> list[int]:
         )
     if wanted in ("auto", "cuda"):
         return list(range(available))
-    kind, _, number = wanted.partition(":")
-    if kind != "cuda" or not number.isdigit() or int(number) >= available:
+    number = wanted.partition(":")[2]
+    if int(number) >= available:
         raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
     return [int(number)]
 
