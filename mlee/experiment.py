@@ -43,6 +43,8 @@ PROGRESS_FILE = "progress.json"
 #: Folders in that of a training, with what a process that went on, and another machine, measured.
 RESUMED_PREFIX, HOST_PREFIX = "resumed_", "host_"
 PREFIXES = {"inference": "infer", "training": "train"}
+#: How names of experiment folders begin.
+FOLDER_NAMES = tuple(f"{prefix}_" for prefix in PREFIXES.values())
 
 
 class ExperimentFolder:
@@ -218,7 +220,7 @@ def how_far(folder: Path) -> str:
 
 def is_experiment(folder: Path) -> bool:
     """Whether a folder looks like one of ours, complete or not; one that cannot be looked at is taken by its name."""
-    if not folder.name.startswith(tuple(f"{prefix}_" for prefix in PREFIXES.values())):
+    if not folder.name.startswith(FOLDER_NAMES):
         return False
     try:
         return stat.S_ISDIR(os.stat(folder).st_mode)

@@ -24,6 +24,8 @@ Option = str | int | float | bool | None
 
 # Worst first: a sum is only as good as its worst part.
 PROVENANCE_ORDER: tuple[Provenance, ...] = ("estimated", "external", "measured")
+#: How the weights of a model are called that are random, come from a file, or from a training of `train.py`.
+RANDOM, FROM_FILE, TRAINED_IN = "random", "file ", "trained in "
 #: Sensors that see what the whole machine takes: the log of a wall meter, and a calibration against one.
 EXTERNAL: Literal["external"] = "external"
 CALIBRATED = "calibrated"

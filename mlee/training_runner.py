@@ -142,7 +142,7 @@ def _train(
         write_atomically(folder.path / CLASSES_FILE, json.dumps(backend.classes) + "\n")
         log.info("run %s: training %s with %s on %s", folder.run_id, name, backend.name, backend.resolved.device)
     resumed = 0 if before is None else backend.team.share(next_part(folder.path))
-    taken: list[Measurement] = []
+    taken: Measurement | None = None  # by this process
     with hosts.monitor(folder, resumed) as watched:
         if before is None:
             idle = _idle(hosts, watched, options, listener)
@@ -155,7 +155,7 @@ def _train(
             progress = replace(before, warnings=collected_warnings(before, remarks, backend), resumed=resumed)
         while not _ended(request, progress):
             epoch, measured = _run_epoch(request, backend, hosts, watched, listener, progress)
-            taken = [one_after_the_other([*taken, *measured])]
+            taken = one_after_the_other(measured if taken is None else [taken, *measured])
             history = (epoch,) if progress is None else (*progress.history, epoch)
             progress = TrainingProgress(
                 backend=backend.name,
@@ -163,7 +163,7 @@ def _train(
                 global_batch_size=backend.resolved.global_batch_size,
                 started_at=started_at if before is None else before.started_at,
                 history=history,
-                measured=taken[0],
+                measured=taken,
                 idle=idle,
                 sampler_cpu_s=hosts.sampler_cpu_s(watched) + (0.0 if before is None else before.sampler_cpu_s),
                 warnings=collected_warnings(before, [*remarks, *hosts.warnings(watched)], backend),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 J_PER_WH = 3600.0
@@ -62,6 +63,11 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
 def printable(text: str) -> str:
     """Replace control characters, which would act on a terminal or break a line, by spaces."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def last_part(path: str) -> str:
+    """Return what a path leads to, without the way to it; other texts as they are."""
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def told_apart(names: Sequence[str], longest: int) -> list[str]:

@@ -184,6 +184,12 @@ def is_published(rated: Rated, number: int, metric: Metric) -> bool:
     return metric.key.endswith("_accuracy") and found is not None and found.iloc[number] == "published"
 
 
+def count_published(rated: Rated) -> int:
+    """Count the rows whose accuracies were published with the weights."""
+    found = rated.table.get("accuracy_provenance")
+    return 0 if found is None else int((found == "published").sum())
+
+
 def rating_text(rating: int, best: int, worst: int, *, compact: bool = False) -> str:
     """Write a rating and the classes that it could be, such as "B (could be C)"; "-" where there is none."""
     own = letter(rating)
@@ -217,8 +223,7 @@ def _footnote(rated: Rated) -> str:
     options = rated.options
     references = ", ".join(dict.fromkeys(str(name) for name in rated.table["reference"] if _text(name)))
     names = f"Rules {options.rules.name}, mode {options.mode}, thresholds {rated.thresholds.name}"
-    published = rated.table.get("accuracy_provenance")
-    note = " (p): published, not measured here." if published is not None and (published == "published").any() else ""
+    note = " (p): published, not measured here." if count_published(rated) else ""
     return f"{names}, reference {references or 'none'}.{note}"
 
 

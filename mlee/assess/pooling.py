@@ -92,6 +92,8 @@ def _with(table: pd.DataFrame, values: Mapping[str, npt.ArrayLike]) -> pd.DataFr
             table[name] = value
         else:
             added[name] = value
+    if not added:
+        return table
     return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1).copy()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_REFERENCE = "ResNet101"
 BEST = "best"
+#: What a command line can do about a substitute; pages leave it out, or name a way of their own.
+NAME_ANOTHER = " Name another with --reference."
 #: What the substitute is in the middle of, the first that is known in its group.
 _MEASURES = (
     *(("energy_per_sample", "energy"), ("energy_per_epoch", "energy")),
@@ -55,7 +57,7 @@ def choose_references(table: pd.DataFrame, group: npt.NDArray[np.intp], groups: 
             rows[number] = row
             message = (
                 f"There is no {DEFAULT_REFERENCE} here: {table['model'].iloc[row]} is the reference, "
-                f"the one in the middle by {measure}. Name another with --reference."
+                f"the one in the middle by {measure}.{NAME_ANOTHER}"
             )
             warnings[number] = Warning(code="reference", message=message)
     models = table["model"].to_numpy(dtype=object)

@@ -14,7 +14,7 @@ from datetime import datetime
 from mlee.records import AT_THE_WALL, PROVENANCE_ORDER, AccuracyProvenance, DeviceKind, Provenance, RunResult, Task, Warning
 from mlee.training_records import TrainingOutcome
 
-_Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
+Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
 #: Format version of the files of 2022, which have none.
 VERSION_2022 = 1
 #: backend -> its name for people, and the packages whose version is the backend's, best first.
@@ -91,6 +91,10 @@ class RunSummary:
         name, candidates = SOFTWARE.get(self.backend, (self.backend, ()))
         return name, find_version(self.packages, candidates)
 
+    def setting(self, name: str) -> object:
+        """Return one of the settings; `None` where it is unknown."""
+        return dict(self.settings).get(name)
+
     @property
     def scope(self) -> tuple[DeviceKind, ...]:
         """The device kinds whose energy is known, sorted."""
@@ -110,7 +114,7 @@ def summarise(result: RunResult, source: str, digest: str) -> RunSummary:
     epochs: int | None = None
     if isinstance(outcome, TrainingOutcome):
         epochs = len(outcome.history)
-        accuracies: _Accuracies = (
+        accuracies: Accuracies = (
             outcome.best.validation_top1_accuracy,
             outcome.best.validation_top5_accuracy,
             "measured",

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 from mlee.assess.environment import base_environments, environment_keys
 from mlee.assess.metrics import METRICS
 from mlee.assess.rules import RatingRules
-from mlee.assess.run import VERSION_2022, Repeat, RunSummary
+from mlee.assess.run import VERSION_2022, Accuracies, Repeat, RunSummary
 from mlee.assess.variants import model_names
 from mlee.catalogue import published_epochs
-from mlee.records import AccuracyProvenance, DeviceKind
+from mlee.records import FROM_FILE, RANDOM, TRAINED_IN, DeviceKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_Accuracies = tuple[float | None, float | None, AccuracyProvenance | None]
 KEYS = ("task", "dataset", "environment", "model")
 #: Columns beside keys and metrics. `repeats` counts the timed passes of the run.
 FACTS = ("run_id", "started_at", "provenance", "accuracy_provenance", "scope", "repeats")
@@ -61,7 +60,7 @@ def make_table(runs: Sequence[RunSummary], rules: RatingRules) -> pd.DataFrame:
 def _row(
     run: RunSummary,
     names: tuple[str, str],
-    pretrained: _Accuracies | None,
+    pretrained: Accuracies | None,
     rules: RatingRules,
 ) -> dict[str, object]:
     row: dict[str, object] = {
@@ -144,7 +143,7 @@ def _spread(
     return row
 
 
-def _pretrained_accuracies(runs: Sequence[RunSummary], bases: Mapping[str, str]) -> dict[tuple[str, str, str], _Accuracies]:
+def _pretrained_accuracies(runs: Sequence[RunSummary], bases: Mapping[str, str]) -> dict[tuple[str, str, str], Accuracies]:
     """Accuracies of pre-trained weights at inference, by data set, hardware with software, and model.
 
     Of several runs, that with the most images counts, then the earliest.
@@ -160,6 +159,6 @@ def _pretrained(run: RunSummary) -> bool:
     """Whether a run tells the accuracy of published weights: it counted with them, or took what was published."""
     if run.task != "inference" or run.top1_accuracy is None:
         return False
-    weights = str(dict(run.settings).get("weights", ""))
-    own = weights == "random" or weights.startswith(("file ", "trained in "))
+    weights = str(run.setting("weights"))
+    own = weights == RANDOM or weights.startswith((FROM_FILE, TRAINED_IN))
     return run.accuracy_provenance == "published" or not own

@@ -1,11 +1,12 @@
-"""UUIDs of the GPUs a framework sees, for frameworks that do not tell them, and those it could not use."""
+"""GPUs: which a run takes, the UUIDs of those a framework sees without telling them, and those it could not use."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
-from mlee.errors import SensorUnavailable
+from mlee.errors import ConfigError, SensorUnavailable
 from mlee.records import Warning
 from mlee.sensors.visible_gpus import select_gpus
 
@@ -30,6 +31,25 @@ def visible_uuids() -> tuple[str, ...]:
         return tuple(by_index[index] for index in chosen)
     finally:
         nvml.nvmlShutdown()
+
+
+def choose_gpus(wanted: str, available: int, software: str, mend: str) -> list[int]:
+    """Resolve --device to indices of the `available` GPUs, none for the CPU; raises `ConfigError`.
+
+    `auto` takes all GPUs or else the CPU, `cuda` all GPUs, `cuda:N` one. `mend` is what makes `software` find one.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not available):
+        return []
+    if not re.fullmatch(r"auto|cuda(:\d+)?", wanted):
+        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:N.")
+    if not available:
+        raise ConfigError(f"--device {wanted}: {software} finds no GPU.", f"pass --device cpu{mend}")
+    if wanted in ("auto", "cuda"):
+        return list(range(available))
+    number = int(wanted.partition(":")[2])
+    if number >= available:
+        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
+    return [number]
 
 
 def idle_gpus(framework: str, mend: str) -> Iterator[Warning]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from mlee.calibration import fit, save_calibration
+from mlee.calibration import Calibration, fit, save_calibration
 from mlee.cli.common import HelpFormatter, stdout
 from mlee.errors import MeasurementError, MleeError
 from mlee.experiment import load_result
@@ -58,19 +58,11 @@ def main(arguments: Sequence[str]) -> int:
     host, scope = kinds.pop() if kinds else ("", ())
     calibration = fit(host, scope, measured_w, wall_w)
     save_calibration(calibration, args.output)
-    range_w = abs(calibration.slope) * (calibration.max_power_w - calibration.min_power_w)
-    if calibration.slope < 1 or calibration.residual_w > range_w:
-        stdout.print(
-            "[yellow]warning[/] This line says little: "
-            + (
-                "the wall would take less than the parts that were measured. "
-                if calibration.slope < 1
-                else "the windows lie further from it than their powers from each other. "
-            )
-            + "Do the clocks of meter and machine agree, and do the runs differ in load?",
-            highlight=False,
-            soft_wrap=True,
+    if (doubt := _doubt(calibration)) is not None:
+        text = (
+            f"[yellow]warning[/] This line says little: {doubt}. Do the clocks of meter and machine agree, and do the runs "
         )
+        stdout.print(f"{text}differ in load?", highlight=False, soft_wrap=True)
     stdout.print(
         f"{host} ({'+'.join(scope)}): wall = {calibration.offset_w:.3g} W + {calibration.slope:.4g} x measured, "
         f"residual {calibration.residual_w:.2g} W over {calibration.points} windows "
@@ -79,3 +71,12 @@ def main(arguments: Sequence[str]) -> int:
         soft_wrap=True,
     )
     return 0
+
+
+def _doubt(calibration: Calibration) -> str | None:
+    """Say why a line cannot be what it should be."""
+    if calibration.slope < 1:
+        return "the wall would take less than the parts that were measured"
+    if calibration.residual_w > calibration.slope * (calibration.max_power_w - calibration.min_power_w):
+        return "the windows lie further from it than their powers from each other"
+    return None

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from mlee.assess.environment import match_environment
 from mlee.assess.rating import Rated
+from mlee.assess.references import NAME_ANOTHER
 from mlee.assess.rules import RULES_2022, RULES_EXACT
 from mlee.cli.common import HelpFormatter, loading, stderr, stdout
 from mlee.errors import ConfigError
@@ -158,7 +159,7 @@ def _say_references(rated: Rated) -> None:
     places = zip(rated.table["environment"], rated.warnings, strict=True)
     said = {f"{environment}: {each.message}" for environment, all_ in places for each in all_ if each.code == "reference"}
     for message in sorted(said):
-        text = escape(printable(message.replace(" Name another with --reference.", "")))
+        text = escape(printable(message.removesuffix(NAME_ANOTHER)))
         stderr.print(f"[yellow]warning[/] {text}", highlight=False, soft_wrap=True)
 
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -49,8 +48,6 @@ examples:
 --weights takes a JSON file {metric: weight}, --thresholds one {metric: [A/B, B/C, C/D, D/E]}, or 'quantiles', which
 splits the rated data itself into five equal parts: such classes change whenever a model is added.
 """
-#: Groups are shown from this width of the terminal on.
-_GROUPS_FROM = 110
 #: Columns that a narrow terminal shows in any case: model, rating, and the first metric.
 _LEAST = 3
 #: Largest weight, and size of a file of weights [B].
@@ -195,17 +192,20 @@ def _tables(rated: Rated, width: int) -> Group:
         )
         filled = [column for column in range(environment + 1, len(head)) if any(rows[n][column] != "-" for n in numbers)]
         lengths = {column: max(len(_short(head[column])), *(len(rows[n][column]) for n in numbers)) for column in filled}
-        lengths |= {column: min(lengths[column], WIDEST_MODEL) for column in filled if column == model}
+        if model in filled:
+            lengths[model] = min(lengths[model], WIDEST_MODEL)
         # The groups' classes go first where there is no room for all, then the metrics that a reader looks for last.
         while len(filled) > _LEAST and sum(lengths[column] + 3 for column in filled) > width:
             filled.remove(next((column for column in filled if head[column] in rated.groups), filled[-1]))
         for column in filled:
             left = column <= environment + 2
-            justify: Literal["left", "right"] = "left" if left else "right"
-            if column == model:  # a variant's name is longer than one line should be
-                table.add_column(_short(head[column]), justify=justify, overflow="fold", max_width=WIDEST_MODEL)
-            else:
-                table.add_column(_short(head[column]), justify=justify, no_wrap=True)
+            table.add_column(
+                _short(head[column]),
+                justify="left" if left else "right",
+                no_wrap=column != model,
+                overflow="fold",
+                max_width=WIDEST_MODEL if column == model else None,
+            )
         order = sorted(numbers, key=lambda n: (rated.compound[n] == MISSING, rated.compound[n], rows[n][environment + 1]))
         for number in order:
             table.add_row(*(_coloured(rows[number][column]) for column in filled))

@@ -29,7 +29,8 @@ def columns_and_rows(selection: Selection) -> tuple[list[dict[str, Any]], list[d
         {"field": "rating", "headerName": "Rating", "width": 95, "cellClassRules": _CLASS, **text},
     ]
     where = {"field": "environment", "headerName": "Environment", "minWidth": 190, "tooltipField": "environment", **text}
-    if len(view.environments) > 1:  # one alone stands above the table, too, and comes last
+    several = len(view.environments) > 1  # one alone stands above the table, too, and comes last
+    if several:
         columns.append(where)
     rows: list[dict[str, Any]] = [
         {"id": name, "model": model, "rating": letter(rating), "environment": environment}
@@ -69,4 +70,6 @@ def columns_and_rows(selection: Selection) -> tuple[list[dict[str, Any]], list[d
             row[f"r{number}"] = letter(rating)
         if view.scale == "index":
             columns[-2]["headerName"] = f"{short} (index)"
-    return (columns if where in columns else [*columns, where]), rows
+    if not several:
+        columns.append(where)
+    return columns, rows

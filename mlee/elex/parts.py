@@ -14,6 +14,7 @@ from typing import Any
 from dash.development.base_component import Component
 
 from mlee.assess.rating import BEST, FROM_DATA
+from mlee.assess.references import NAME_ANOTHER
 from mlee.elex import overview, panel
 from mlee.elex.controls import environment_boxes, tuning_controls, tuning_now
 from mlee.elex.data import Explored
@@ -123,7 +124,7 @@ def _remarks(selection: Selection) -> list[str]:
                 "Choose one, or the index scale."
             )
     codes = dict.fromkeys(warning.message for row in selection.rows for warning in rated.warnings[row])
-    said += [message.replace("Name another with --reference.", "Choose another under Rating.") for message in codes][:_NAMED]
+    said += [message.replace(NAME_ANOTHER, " Choose another under Rating.") for message in codes][:_NAMED]
     return said
 
 

@@ -13,9 +13,11 @@ from mlee.assess.environment import ESTIMATED
 from mlee.assess.metric import Metric
 from mlee.assess.metrics import METRICS
 from mlee.assess.rating import BEST, Rated
+from mlee.assess.references import NAME_ANOTHER
 from mlee.assess.run import RunSummary
 from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.assess.uncertainty import half_width_of
+from mlee.records import CALIBRATED, EXTERNAL
 from mlee.units import significant, with_unit
 
 _PROVENANCE = {
@@ -56,7 +58,7 @@ def identity(values: Mapping[Any, Any], runs: Sequence[RunSummary]) -> list[tupl
 def _at_the_wall(task: str, runs: Sequence[RunSummary]) -> list[str]:
     """Write the wall energies of a sample or an epoch, of the methods that saw all runs: the mean over the runs."""
     found = []
-    for sensor, origin in (("external", "wall meter"), ("calibrated", "calibrated against a wall meter")):
+    for sensor, origin in ((EXTERNAL, "wall meter"), (CALIBRATED, "calibrated against a wall meter")):
         each = [run.wall_energy_j[sensor] / parts for run in runs if sensor in run.wall_energy_j and (parts := _parts(run))]
         if each and len(each) == len(runs):
             unit = "sample" if task == "inference" else "epoch"
@@ -97,7 +99,7 @@ def verdict(rated: Rated, row: int) -> str:
 def all_warnings(rated: Rated, row: int, runs: Sequence[RunSummary]) -> list[str]:
     """List what was said of a row's runs and of its rating, each once, without what only a command line can do."""
     said = (*(w.message for run in runs for w in run.warnings), *(w.message for w in rated.warnings[row]))
-    return list(dict.fromkeys(message.removesuffix(" Name another with --reference.") for message in said))
+    return list(dict.fromkeys(message.removesuffix(NAME_ANOTHER) for message in said))
 
 
 def uncertainty(metric: Metric, values: Mapping[Any, Any], value: float | None) -> str | None:

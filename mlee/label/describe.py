@@ -19,6 +19,7 @@ from mlee.assess.table import COUNT, STANDARD_ERROR, UNCERTAINTY
 from mlee.assess.uncertainty import half_width_of
 from mlee.catalogue import PUBLICATIONS, published_epochs
 from mlee.label.content import LabelContent, Letter, Pictogram, Provenance, Task, Tile
+from mlee.records import FROM_FILE, TRAINED_IN
 from mlee.units import J_PER_WH, significant, with_unit
 
 #: Where a QR code leads when neither the model's paper nor a page of results is known: the paper of the method.
@@ -242,14 +243,14 @@ def _foot(row: _Row, runs: list[RunSummary], issued: date) -> tuple[str, ...]:
 
 def _settings(runs: list[RunSummary]) -> list[str]:
     """Say in one line how a model was run that results of ours tell of: the same for all its runs."""
-    known = dict(runs[0].settings) if runs else {}
-    if not known:
+    if not runs or not runs[0].settings:
         return []
-    size, weights = known.get("image_size"), str(known.get("weights"))
-    said = [f"{size} px"] if size else []
-    if runs[0].task == "inference":
-        said.append(weights if weights.startswith(("trained in ", "file ")) else f"{weights} weights")
-    said += ["compiled"] if known.get("compile") else []
+    run = runs[0]
+    weights = str(run.setting("weights"))
+    said = [f"{run.setting('image_size')} px"]
+    if run.task == "inference":
+        said.append(weights if weights.startswith((TRAINED_IN, FROM_FILE)) else f"{weights} weights")
+    said += ["compiled"] if run.setting("compile") else []
     return [f"Run with {', '.join(said)}"]
 
 

@@ -6,7 +6,6 @@ Everything is taken from the results; nothing is said that does not stand in the
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from mlee.assess.compound import MISSING, letter
-from mlee.assess.export import metric_text, rating_text
+from mlee.assess.export import count_published, metric_text, rating_text
 from mlee.assess.metric import Metric
 from mlee.assess.rating import Rated
 from mlee.assess.run import RunSummary
 from mlee.report.remarks import Remark, remarks
-from mlee.units import with_unit
+from mlee.units import last_part, with_unit
 
 #: Order of the columns; a metric that no model of the group has is left out.
 _COLUMNS = (
@@ -181,8 +180,7 @@ def _summary(rated: Rated, runs: Mapping[str, RunSummary], groups: Sequence[Grou
         counts = {str(name): int(number) for name, number in provenances.fillna("unknown").value_counts().items()}
         text = ", ".join(f"{_PROVENANCES.get(name, name)} for {_count(number, 'result')}" for name, number in counts.items())
         yield f"Energy is {text}." + (" Estimated values carry ~." if "estimated" in counts else "")
-    published = int((rated.table["accuracy_provenance"] == "published").sum()) if "accuracy_provenance" in rated.table else 0
-    if published:
+    if published := count_published(rated):
         yield f"Accuracies of {_count(published, 'result')} were published with the weights and not measured here: (p)."
     classes = [letter(int(number)) or "not rated" for number in rated.compound]
     found = {name: classes.count(name) for name in (*"ABCDE", "not rated") if name in classes}
@@ -224,7 +222,7 @@ def _written(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, list):
         return ", ".join(map(_written, value))
-    return "none" if value is None else re.split(r"[/\\]", str(value).rstrip("/\\"))[-1]
+    return "none" if value is None else last_part(str(value))
 
 
 def _methods(rated: Rated, runs: Mapping[str, RunSummary]) -> Iterable[str]:

@@ -68,7 +68,7 @@ class Entry:
         """Write a value for people: `~` before an estimated energy, `(p)` behind a published accuracy."""
         value = self.value(metric)
         before = "~" if value is not None and self.estimated and metric.key.startswith("energy") else ""
-        published = any(run.accuracy_provenance == "published" for run in self.runs)
+        published = self.values.get("accuracy_provenance") == "published"
         return f"{before}{written(metric, value)}{' (p)' if value is not None and published and is_share(metric) else ''}"
 
 

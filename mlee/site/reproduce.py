@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mlee.assess.run import SOFTWARE, RunSummary
+from mlee.records import FROM_FILE, RANDOM, TRAINED_IN
+from mlee.units import last_part
 
 #: Options that a command names, in this order, by their names in a result. One that has the default beside it is left out;
 #: `None` stands for a default that depends on model, data or machine: what became of it is named wherever it is known.
@@ -29,7 +31,6 @@ _TRAINING: Mapping[str, object] = {
 }
 _INSTALLED = ("sample", "synthetic", "digits")
 _TRAINED_ON = ("digits", "synthetic")
-_TRAINED_IN = "trained in "
 #: Words of a command that stand for something on the reader's machine.
 DATA, FILE, HOST = "DATA", "FILE", "HOST"
 _PLACEHOLDERS = {
@@ -64,7 +65,7 @@ def settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
 
 
 def _setting(run: RunSummary, name: str, unit: str = "") -> str | None:
-    value = dict(run.settings).get(name)
+    value = run.setting(name)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return None if value is None else f"{value}{unit}"
@@ -93,8 +94,8 @@ def command(run: RunSummary) -> str | None:
     path = str(known.get("data_path", ""))
     kind = path.partition(":")[0]
     weights = str(known.get("weights"))
-    if weights.startswith(_TRAINED_IN):
-        known["infer_model"] = weights.removeprefix(_TRAINED_IN)
+    if weights.startswith(TRAINED_IN):
+        known["infer_model"] = weights.removeprefix(TRAINED_IN)
     known["weights"] = _weights(weights)
     known["device"] = _device(str(known.get("device")))
     if isinstance(watts := known.get("cpu_watts"), tuple):
@@ -104,7 +105,7 @@ def command(run: RunSummary) -> str | None:
     for name, default in (_INFERENCE if inference else _TRAINING).items():
         if (value := known.get(name)) not in (None, default):
             words += _option(name, value)
-    threads = dict(run.settings).get("threads")
+    threads = run.setting("threads")
     if threads is not None and known["device"] == "cpu":  # another number is another result
         words.insert(0, f"OMP_NUM_THREADS={threads}")
     installed = kind in (_INSTALLED if inference else _TRAINED_ON)
@@ -121,7 +122,7 @@ def _option(name: str, value: object) -> list[str]:
     option = f"--{name.replace('_', '-')}"
     if value is True:
         return [option]
-    texts = [re.split(r"[/\\]", str(each).rstrip("/\\"))[-1] for each in (value if isinstance(value, tuple) else (value,))]
+    texts = [last_part(str(each)) for each in (value if isinstance(value, tuple) else (value,))]
     written = [shlex.quote(text) for text in texts]
     return [f"{option}={written[0]}"] if texts[0].startswith("-") else [option, *written]
 
@@ -149,11 +150,11 @@ def _device(resolved: str) -> str | None:
 
 def _weights(resolved: str) -> str | None:
     """Return what `--weights` takes for the weights of a run; `None` for those it takes without being told."""
-    if resolved == "random":
+    if resolved == RANDOM:
         return resolved
-    if resolved.startswith(_TRAINED_IN):
+    if resolved.startswith(TRAINED_IN):
         return None
-    if resolved.startswith("file ") or "/" in resolved:
+    if resolved.startswith(FROM_FILE) or "/" in resolved:
         return FILE
     published = re.fullmatch(r"\w+_Weights\.(\w+)", resolved)  # torchvision's names
     return published[1] if published else None

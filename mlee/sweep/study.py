@@ -25,7 +25,7 @@ from typing import IO, Any
 from pydantic import TypeAdapter, ValidationError
 
 from mlee.errors import ConfigError, ResultError
-from mlee.experiment import PREFIXES, RESULT_FILE
+from mlee.experiment import FOLDER_NAMES, RESULT_FILE
 from mlee.files import write_atomically
 from mlee.record_checks import Strict
 from mlee.sweep.plan import Plan, Run
@@ -33,8 +33,6 @@ from mlee.sweep.plan import Plan, Run
 STUDY_FILE = "study.json"
 RUNS_FOLDER = "runs"
 _LOCK_FILE = ".lock"
-#: How names of experiment folders begin.
-_NAMES = tuple(f"{prefix}_" for prefix in PREFIXES.values())
 _FORMAT, _VERSION = "mlee-study", 1
 
 
@@ -170,4 +168,4 @@ def said_folder(path: Path) -> str | None:
     except OSError:
         return None
     names = [Path(line).name for line in lines]
-    return next((name for name in reversed(names) if name.startswith(_NAMES)), None)
+    return next((name for name in reversed(names) if name.startswith(FOLDER_NAMES)), None)

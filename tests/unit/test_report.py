@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +95,17 @@ def test_a_report_holds_what_the_results_say(call: Call, results: Path, tmp_path
     assert (metadata["Title"], metadata["Author"]) == ("Our study", "A. Person")
 
 
+def report_of(call: Call, folder: Path, code: str, messages: Sequence[str]) -> str:
+    """Text of the report of models `Model1`, ... each with a warning."""
+    found = [
+        result(f"Model{number}", number, warnings=(Warning(code=code, message=message),))
+        for number, message in enumerate(messages, 1)
+    ]
+    write(folder / "results", *found)
+    assert call()[0] == 0
+    return text_of(folder / "report.pdf")
+
+
 def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
     def remark(source: str, times: int) -> Warning:
         return Warning(code="published-accuracy", message=f"Published ({source}), after {times} runs (as it was).")
@@ -147,13 +158,7 @@ def test_remarks_of_one_kind_stand_together(call: Call, tmp_path: Path) -> None:
 def test_remarks_that_differ_in_numbers_are_true_of_all_models(
     call: Call, tmp_path: Path, messages: list[str], said: str
 ) -> None:
-    found = [
-        result(f"Model{number}", number, warnings=(Warning(code="remark", message=message),))
-        for number, message in enumerate(messages, 1)
-    ]
-    write(tmp_path / "results", *found)
-    assert call()[0] == 0
-    text = text_of(tmp_path / "report.pdf")
+    text = report_of(call, tmp_path, "remark", messages)
     assert f"{said} (Model1, Model2, Model3)" in text
     assert text.count("remark ") == 1
 
@@ -162,15 +167,9 @@ def test_remarks_that_differ_in_names_stay_apart(call: Call, tmp_path: Path) -> 
     """Digits of names are no numbers: nothing is "ResNet18 to ResNet50"."""
     messages = ("ResNet18 of package-0 and 2.14.1 is odd.", "ResNet50 of package-0 and 2.14.1 is odd.")
     messages += ("ResNet18 of package-1 and 2.14.1 is odd.", "ResNet18 of package-0 and 2.15.1 is odd.", "(a 5", "(b 5")
-    found = [
-        result(f"Model {number}", number, warnings=(Warning(code="odd", message=message),))
-        for number, message in enumerate(messages, 1)
-    ]
-    write(tmp_path / "results", *found)
-    assert call()[0] == 0
-    text = text_of(tmp_path / "report.pdf")
+    text = report_of(call, tmp_path, "odd", messages)
     for number, message in enumerate(messages, 1):
-        assert f"odd {message} (Model {number})" in text
+        assert f"odd {message} (Model{number})" in text
 
 
 def test_bars_of_many_models_go_on_on_further_pages(call: Call, tmp_path: Path) -> None:

@@ -491,20 +491,30 @@ def test_what_has_failed_now_is_not_left() -> None:
     assert estimate(runs, ended, 0.0, []).seconds == 0.0
 
 
+def _cut_off(folder: Path, epochs: int, *words: str) -> Path:
+    """Run a study of one training and kill it when so many epochs are written down; return the training's folder."""
+    process = _start(folder, *words)
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        found = [path.parent for path in folder.glob("train_*/progress.json")]
+        if any(len(read_progress(path).history) >= epochs for path in found):
+            break
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    _wait_until_let_go(folder)
+    return found[0]
+
+
+TRAINING = ("--task", "training", "--models", "Small", "--backends", "simulated", "--data-path", "synthetic:256", *QUICK)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(times: int, call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    words = ["--task", "training", "--models", "Small", "--backends", "simulated", "--data-path", "synthetic:256"]
-    begin = [*words, *QUICK, "--epochs", "4"]
     for number in range(times):
-        process = _start(folder, *(["--resume"] if number else begin))
-        deadline_s = time.monotonic() + WAIT_S
-        while not any(len(read_progress(path.parent).history) > number for path in folder.glob("train_*/progress.json")):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        _wait_until_let_go(folder)
+        _cut_off(folder, number + 1, *(["--resume"] if number else [*TRAINING, "--epochs", "4"]))
     _resume(call, folder)
     (made,) = folder.glob("train_*")
     result = load_result(made)
@@ -514,23 +524,8 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(times: int, cal
     assert "1 of 1 runs are complete" in _resume(call, folder).replace("\n", " ")
 
 
-def _begun(tmp_path: Path, call: Call) -> Path:
-    """A study of one training that was cut off after its first epoch; return the training's folder."""
-    folder = tmp_path / "study"
-    words = ["--task", "training", "--models", "Small", "--backends", "simulated", "--data-path", "synthetic:64"]
-    process = _start(folder, *words, *QUICK, "--epochs", "3")
-    deadline_s = time.monotonic() + WAIT_S
-    while not (found := list(folder.glob("train_*/progress.json"))):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    _wait_until_let_go(folder)
-    return found[0].parent
-
-
 def test_a_training_that_cannot_go_on_begins_anew(call: Call, tmp_path: Path) -> None:
-    begun = _begun(tmp_path, call)
+    begun = _cut_off(tmp_path / "study", 1, *TRAINING, "--epochs", "3")
     progress = begun / "progress.json"
     progress.write_text(json.dumps({**json.loads(progress.read_text()), "global_batch_size": 64}))  # other GPUs
     code, said = call("--resume", "--output-dir", str(begun.parent))
@@ -541,7 +536,7 @@ def test_a_training_that_cannot_go_on_begins_anew(call: Call, tmp_path: Path) ->
 
 
 def test_what_libraries_print_hides_no_folder_and_a_part_is_not_the_length_of_a_run(call: Call, tmp_path: Path) -> None:
-    begun = _begun(tmp_path, call)
+    begun = _cut_off(tmp_path / "study", 1, *TRAINING, "--epochs", "3")
     study = Study.open(begun.parent)
     (run,) = study.plan.runs
     with open(study.record(run).with_suffix(".out"), "a", encoding="utf-8") as out:

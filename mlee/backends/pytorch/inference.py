@@ -24,7 +24,7 @@ from mlee.backends.trained import evaluation_data
 from mlee.backends.weights import choose_weights
 from mlee.datasets import SyntheticImages, without_records
 from mlee.errors import BackendError, ConfigError
-from mlee.records import ModelFacts, Outcome, Warning
+from mlee.records import FROM_FILE, TRAINED_IN, ModelFacts, Outcome, Warning
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -206,7 +206,7 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
         source = find_model(trained.model)
         model = source.build_untrained(len(trained.classes), trained.image_size)
         load_weights_file(model, trained.weights)
-        return source, model, f"trained in {trained.run_id}"
+        return source, model, f"{TRAINED_IN}{trained.run_id}"
     weights = choose_weights(request.weights)
     source = find_model(request.model, weights.name)
     if weights.random:
@@ -214,7 +214,7 @@ def _load(request: InferenceRequest) -> tuple[ModelSource, nn.Module, str]:
     if weights.file is not None:
         model = source.build(pretrained=False)
         load_weights_file(model, weights.file)
-        return source, model, f"file {weights.file.name}"
+        return source, model, f"{FROM_FILE}{weights.file.name}"
     return source, source.build(pretrained=True), source.weights_name
 
 

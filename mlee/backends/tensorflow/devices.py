@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, cast
 
+from mlee.backends.gpus import choose_gpus
 from mlee.backends.tensorflow.framework import tf
 from mlee.backends.threads import cpu_threads
-from mlee.errors import ConfigError
 
 GPU_BUILD = "`pip install 'tensorflow[and-cuda]'` in place of tensorflow-cpu"
 
@@ -24,30 +23,12 @@ def choose_devices(wanted: str) -> tuple[list[str], list[int]]:
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(cpu_threads())
     gpus = tf.config.list_physical_devices("GPU")
-    chosen = _choose(wanted, len(gpus))
+    chosen = choose_gpus(wanted, len(gpus), "TensorFlow", f"; with an NVIDIA GPU, {GPU_BUILD}")
     with suppress(RuntimeError):
         tf.config.set_visible_devices([gpus[index] for index in chosen], "GPU")
         for index in chosen:
             tf.config.experimental.set_memory_growth(gpus[index], True)
     return ([f"GPU:{number}" for number in range(len(chosen))] if chosen else ["CPU:0"]), chosen
-
-
-def _choose(wanted: str, available: int) -> list[int]:
-    if wanted == "cpu" or (wanted == "auto" and not available):
-        return []
-    if not re.fullmatch(r"auto|cuda(:\d+)?", wanted):
-        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:N.")
-    if not available:
-        raise ConfigError(
-            f"--device {wanted}: TensorFlow finds no GPU.",
-            f"pass --device cpu; with an NVIDIA GPU, {GPU_BUILD}",
-        )
-    if wanted in ("auto", "cuda"):
-        return list(range(available))
-    number = wanted.partition(":")[2]
-    if int(number) >= available:
-        raise ConfigError(f"--device '{wanted}' is none of auto, cpu, cuda, cuda:0 .. cuda:{available - 1}.")
-    return [int(number)]
 
 
 class Placement:

@@ -32,7 +32,7 @@ from mlee.backends.trained import evaluation_data
 from mlee.backends.weights import WeightsChoice, choose_weights
 from mlee.datasets import SyntheticImages
 from mlee.errors import ConfigError
-from mlee.records import ModelFacts, Outcome, Warning
+from mlee.records import FROM_FILE, TRAINED_IN, ModelFacts, Outcome, Warning
 
 #: Keras' names of the types of weights and images.
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -76,9 +76,9 @@ class TensorFlowInference(InferenceBackend):
                 load_weights_file(self.model, weights.file)
         weights_name = "random" if weights.random else self._source.weights_name
         if self._trained is not None:
-            weights_name = f"trained in {self._trained.run_id}"
+            weights_name = f"{TRAINED_IN}{self._trained.run_id}"
         elif weights.file is not None:
-            weights_name = f"file {weights.file.name}"
+            weights_name = f"{FROM_FILE}{weights.file.name}"
         workers = loading_workers(request.workers, isinstance(self.dataset, SyntheticImages))
         with expected_trouble("The data"):
             self.batches: Batches = make_batches(
